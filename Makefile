@@ -1,0 +1,48 @@
+# make run    the whole pocket study into results/pocket
+# make test   the tests
+# make check  lint, types, tests: what CI runs
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test check lint types setup lock pocket clean
+
+run: $(READY)
+	$(BIN)/contrapeso run pocket --out results/pocket
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+check: lint types test
+
+setup: $(READY)
+
+# torch goes first and alone: its pin decides which build the rest is resolved against.
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "contrapeso needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.txt)"
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $(READY)
+
+# The exact set that is tested, from the ranges in pyproject.toml and what is installed now.
+lock: $(READY)
+	$(BIN)/python -m tools.lock > requirements.txt.new
+	mv requirements.txt.new requirements.txt
+
+# Rewrites the pocket data sets; the pocket model is made by tools/pocket/make_model.py (docs/pocket-model.md).
+pocket: $(READY)
+	$(BIN)/python -m tools.pocket.make_spider
+	$(BIN)/python -m tools.pocket.make_mmlu
+
+clean:
+	rm -rf $(VENV) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

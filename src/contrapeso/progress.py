@@ -1,0 +1,61 @@
+"""How long work reports itself: a line of text, or a bar with time left.
+
+The library calls a `Reporter`; `cli.py` passes one that draws with rich; the default says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Reporter(Protocol):
+    """Where progress goes."""
+
+    def say(self, line: str) -> None:
+        """One finished step or decision."""
+
+    def track(self, label: str, total: int, done: int = 0) -> AbstractContextManager[Callable[[int], None]]:
+        """A bar; the yielded function takes how many more units are done."""
+
+
+class Silent:
+    """Reports nothing."""
+
+    def say(self, line: str) -> None:
+        """Drop the line."""
+
+    @contextmanager
+    def track(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """Drop the counts."""
+        yield lambda count: None
+
+
+class OnConsole:
+    """Draws bars with count, elapsed time and time left; on a pipe only the lines of `say` appear."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def say(self, line: str) -> None:
+        """Print a line; markup in it is text, because names in it come from users."""
+        self.console.print(line, markup=False, highlight=False)
+
+    @contextmanager
+    def track(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """Draw one bar, which goes away when the step ends."""
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            bar = progress.add_task(label, total=total, completed=done)
+            yield lambda count: progress.advance(bar, count)

@@ -1,0 +1,1 @@
+"""What made the assets that ship inside the package; not needed to use it."""
