@@ -1,0 +1,173 @@
+"""Decide whether a predicted query gave what the gold query gave, by three rules.
+
+Results of the sandbox enter, verdicts leave.
+
+* `unordered`, the headline: the same bag of rows, row order ignored, columns matched up to permutation.
+* `spider`: the verdict of the official evaluator (github.com/taoyds/test-suite-sql-eval, `eval_exec_match` with
+  plug_value=False and keep_distinct=False, one database), quirks included, from queries put into `official_form`.
+* `strict`: columns as written, and rows in the gold's order when the gold orders them.
+
+A prediction that fails is wrong by every rule, also when the gold result is empty. Here `spider` parts from the
+official evaluator on purpose: that one runs everything, without limits, and takes a `DROP TABLE` or a comment for an
+empty result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+from contrapeso.sql.matching import Permutation, find_permutation, number_cells, permuted
+from contrapeso.sql.sandbox import Result
+from contrapeso.sql.tokens import orders_rows, tokenize
+from contrapeso.sql.tolerance import cells_match, coarse_cells, rows_pair_up
+
+_CURRENT_YEAR = re.compile(r"YEAR\s*\(\s*CURDATE\s*\(\s*\)\s*\)\s*", re.IGNORECASE)
+
+
+def equivalent_unordered(gold: Result, predicted: Result) -> bool:
+    """Whether two results are the same bag of rows for some order of the columns.
+
+    Duplicates count; row order does not. 1 equals 1.0 and two numbers of which one is a float equal within a relative
+    1e-6; text never equals a number; NULL equals NULL only; blobs equal byte by byte. Two empty results are the same
+    when they have as many columns. Rows are paired one to one, so tolerance cannot make one row stand for two.
+
+    Args:
+        gold: what the gold query gave.
+        predicted: what the predicted query gave.
+
+    Returns:
+        False also when either query failed.
+    """
+    if not _comparable(gold, predicted):
+        return False
+    if not gold.rows:
+        return True
+    if _same_bag(gold, predicted):
+        return True
+    coarse = coarse_cells(gold.rows, predicted.rows)
+    if coarse is None:
+        return False
+    first, second = coarse
+
+    def pairs_up(permutation: Permutation) -> bool:
+        return rows_pair_up(
+            (gold.rows, first), (_reordered(predicted.rows, permutation), permuted(second, permutation))
+        )
+
+    return find_permutation(first, second, width=gold.columns, accept=pairs_up) is not None
+
+
+def equivalent_strict(gold: Result, predicted: Result, *, ordered: bool) -> bool:
+    """Whether two results agree with columns as written, and rows in order where the gold orders them.
+
+    Args:
+        gold: what the gold query gave.
+        predicted: what the predicted query gave.
+        ordered: whether the gold query itself ends in ORDER BY. Rows it leaves tied count as ordered too.
+
+    Returns:
+        False also when either query failed. Cells compare as in `equivalent_unordered`.
+    """
+    if not _comparable(gold, predicted):
+        return False
+    if ordered:
+        return all(all(map(cells_match, left, right)) for left, right in zip(gold.rows, predicted.rows, strict=True))
+    if Counter(gold.rows) == Counter(predicted.rows):
+        return True
+    coarse = coarse_cells(gold.rows, predicted.rows)
+    if coarse is None:
+        return False
+    first, second = coarse
+    return Counter(first) == Counter(second) and rows_pair_up((gold.rows, first), (predicted.rows, second))
+
+
+def equivalent_spider(gold: Result, predicted: Result, *, ordered: bool) -> bool:
+    """The official evaluator's verdict on the results of two queries in `official_form`.
+
+    It compares exactly, up to a permutation of the columns, and calls any two empty results equal. Before that it
+    sorts the cells of each row by their text and type and compares the rows cell by cell, which wrongly rejects some
+    results that mix 1 with 1.0 across columns; repeated here.
+
+    Args:
+        gold: what the gold query gave in its official form.
+        predicted: what the predicted query gave in its official form.
+        ordered: whether the letters "order by" occur anywhere in the gold query.
+
+    Returns:
+        The verdict; False also when either query failed.
+    """
+    if not (gold.ok and predicted.ok):
+        return False
+    if not gold.rows and not predicted.rows:
+        return True
+    if not _comparable(gold, predicted):
+        return False
+    left, right = [list(map(_official_sort, result.rows)) for result in (gold, predicted)]
+    if ordered:
+        if left != right:
+            return False
+        columns = [Counter(zip(*result.rows, strict=True)) for result in (gold, predicted)]
+        return columns[0] == columns[1]
+    return set(left) == set(right) and _same_bag(gold, predicted)
+
+
+def judge(
+    gold: Result, predicted: Result, *, gold_sql: str, official_gold: Result, official_predicted: Result
+) -> dict[str, bool]:
+    """Verdicts by all three rules.
+
+    Args:
+        gold: what the gold query gave as written.
+        predicted: what the predicted query gave as written.
+        gold_sql: the gold query, which says whether row order counts.
+        official_gold: what the gold query gave in its `official_form`.
+        official_predicted: what the predicted query gave in its `official_form`.
+
+    Returns:
+        The keys `unordered`, `spider` and `strict`.
+    """
+    official_order = "order by" in official_form(gold_sql).lower()
+    return {
+        "unordered": equivalent_unordered(gold, predicted),
+        "spider": equivalent_spider(official_gold, official_predicted, ordered=official_order),
+        "strict": equivalent_strict(gold, predicted, ordered=orders_rows(tokenize(gold_sql))),
+    }
+
+
+def official_form(sql: str) -> str:
+    """The query as the official evaluator runs it.
+
+    Split comparison signs are joined (`> =`), everything after the first statement and every word DISTINCT outside
+    quotes is dropped, and `YEAR(CURDATE())` is 2020.
+    """
+    for split, joined in (("> =", ">="), ("< =", "<="), ("! =", "!=")):
+        sql = sql.replace(split, joined)
+    kept = []
+    for token in tokenize(sql):
+        if token.text.lower() != "distinct":
+            kept.append(token.text)
+        if token.text == ";":
+            break
+    return _CURRENT_YEAR.sub("2020", "".join(kept))
+
+
+def _comparable(gold: Result, predicted: Result) -> bool:
+    """Whether both queries ran and gave tables of one shape."""
+    return gold.ok and predicted.ok and gold.columns == predicted.columns and len(gold.rows) == len(predicted.rows)
+
+
+def _same_bag(gold: Result, predicted: Result) -> bool:
+    """Whether two tables of one shape are the same bag of rows, cells compared exactly, for some order of columns."""
+    first, second = number_cells(gold.rows, predicted.rows)
+    return find_permutation(first, second, width=gold.columns, accept=lambda permutation: True) is not None
+
+
+def _reordered(rows: tuple[tuple[Any, ...], ...], permutation: Permutation) -> list[tuple[Any, ...]]:
+    return [tuple([row[column] for column in permutation]) for row in rows]
+
+
+def _official_sort(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row's cells in the order of their text followed by the name of their type."""
+    return tuple(sorted(row, key=lambda cell: str(cell) + str(type(cell))))

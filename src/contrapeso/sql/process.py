@@ -1,0 +1,127 @@
+"""One worker process seen from its parent: start it, send a job, read the reply as it comes, kill it.
+
+A job enters, the reply of `worker.py` leaves, as plain JSON values. Replies are data from a process that ran hostile
+input, so nothing in them is ever unpickled or evaluated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contrapeso.errors import ResourceError
+
+_WORKER = Path(__file__).with_name("worker.py")
+_READ_BYTES = 1 << 20
+_START_SECONDS = 60.0
+
+
+@dataclass
+class Job:
+    """A request on its way: its place, what to run, and how many workers have tried."""
+
+    index: int
+    database: Path
+    sql: str
+    tries: int = 0
+
+
+class WorkerProcess:
+    """One child process and the frame it is sending."""
+
+    def __init__(self, limits: Mapping[str, Any]) -> None:
+        # Isolated and without site-packages: starts in 30 ms and cannot import anything of ours or of the user's.
+        # A group of its own keeps Ctrl-C from it; the parent ends it.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_WORKER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            process_group=0,
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self.input, self.output = self._process.stdin, self._process.stdout
+        os.set_blocking(self.output.fileno(), False)
+        self.alive = True
+        self.deadline = 0.0
+        self.job = Job(0, Path(), "")
+        self._seconds = float(limits["seconds"])
+        self._buffer = bytearray()
+        self._start(limits)
+
+    @property
+    def pid(self) -> int:
+        """Process number of the child."""
+        return self._process.pid
+
+    def _start(self, limits: Mapping[str, Any]) -> None:
+        """Send the limits and wait for the first frame, so that a worker that cannot start blames no query."""
+        self.deadline = time.monotonic() + _START_SECONDS
+        self._write(dict(limits))
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.output, selectors.EVENT_READ)
+            while (reply := self.poll()) is None:
+                selector.select(max(0.0, self.deadline - time.monotonic()))
+        if reply["reason"] != "ready":
+            self.kill()
+            raise ResourceError(
+                f"a worker for SQL does not start: {reply['detail']}; free some memory, or raise its limit of "
+                f"memory_megabytes={limits['memory_megabytes']}"
+            )
+
+    def _write(self, value: Any) -> bool:
+        body = json.dumps(value).encode()
+        view = memoryview(struct.pack(">I", len(body)) + body)
+        try:
+            while view:
+                view = view[self.input.write(view) :]
+        except BrokenPipeError:
+            self.alive = False
+        return self.alive
+
+    def send(self, job: Job) -> bool:
+        """Start a job; False when the worker is gone, so that another one takes the job."""
+        self.job, self._buffer = job, bytearray()
+        self.deadline = time.monotonic() + self._seconds
+        if not self._write([str(job.database), job.sql]):
+            return False
+        job.tries += 1
+        return True
+
+    def poll(self) -> dict[str, Any] | None:
+        """Read what is there: the reply when it is complete or will never come, None to go on waiting."""
+        with contextlib.suppress(BlockingIOError):  # raised when there is nothing more to read yet
+            while chunk := os.read(self.output.fileno(), _READ_BYTES):
+                self._buffer += chunk
+                if len(self._buffer) >= 4 and len(self._buffer) - 4 == struct.unpack_from(">I", self._buffer)[0]:
+                    reply: dict[str, Any] = json.loads(self._buffer[4:])
+                    return reply
+            self.alive = False
+            return {"reason": "crashed", "detail": f"the worker ended with status {self._process.wait()}"}
+        if time.monotonic() >= self.deadline:
+            self.alive = False
+            return {
+                "reason": "timeout",
+                "detail": f"no answer in time; the worker was killed (limit {self._seconds:g} s)",
+            }
+        return None
+
+    def kill(self) -> None:
+        """End the process now and collect it."""
+        self.alive = False
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            self.input.close()
+        self.output.close()

@@ -1,0 +1,234 @@
+"""Run untrusted SQL on SQLite files: read-only, bounded, in worker processes that can be killed at any moment.
+
+Requests (a database file and a query) enter; one `Result` per request leaves, in order. A query that fails is a result
+with a reason, never an exception; a database that cannot be read is a `DataError`, since it is no query's fault.
+
+How long a query may run is counted in steps of SQLite's virtual machine, so the verdict on a slow query is the same on
+a fast machine and a busy one (it may change with the version of SQLite). The wall clock is the net below: it ends the
+whole worker when a query hangs inside one step. What a worker may do is told in `worker.py`. This bounds SQL, it is no
+jail for native code: a flaw in SQLite itself would run with the rights of the user. Needs a POSIX system.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from contrapeso.errors import DataError, StudyError
+from contrapeso.sql.process import Job, WorkerProcess
+from contrapeso.sql.tokens import first_word, statements, tokenize
+
+_READING_WORDS = frozenset(("select", "with", "values"))
+_OTHER_STATEMENTS = re.compile(
+    "alter|analyze|attach|begin|commit|create|delete|detach|drop|end|explain|insert|pragma|reindex|release|replace|"
+    "rollback|savepoint|update|vacuum"
+)
+_SQLITE_HEAD = b"SQLite format 3\0"
+_TRIES = 2
+_LEAST_MEGABYTES = 63  # Python and SQLite themselves take 30
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one query may use.
+
+    Attributes:
+        steps: steps of SQLite's virtual machine; about two seconds' worth, and six times the 31 million that
+            the dearest gold query of Spider takes.
+        seconds: wall clock after which the worker is killed; wide, since `steps` is what should decide.
+        rows: rows of a result; the longest gold result of Spider has 20,662.
+        cells: rows times columns of a result; the largest there has 41,324.
+        result_bytes: text and blobs of a result, in characters and bytes.
+        value_bytes: length of one value, inside the query too, and of the query itself.
+        memory_megabytes: address space of a worker; SQLite may take half of it.
+    """
+
+    steps: int = 200_000_000
+    seconds: float = 60.0
+    rows: int = 50_000
+    cells: int = 250_000
+    result_bytes: int = 8_000_000
+    value_bytes: int = 200_000
+    memory_megabytes: int = 512
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            least = _LEAST_MEGABYTES if name == "memory_megabytes" else 0
+            if value <= least:
+                raise StudyError(f"the limit {name}={value} of the SQL sandbox is too small; give more than {least}")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a query gave.
+
+    Attributes:
+        columns: number of columns, known also when there is no row; 0 when the query failed.
+        rows: the rows, each with None, int, float, str and bytes as SQLite stores them.
+        reason: `ok`, or one word on why there is no result: `empty` (no SQL at all), `not_sql` (prose), `refused`
+            (anything but one reading statement), `syntax`, `no_such_table`, `no_such_column`, `ambiguous_column`,
+            `misuse` (of an aggregate, a function or a compound), `error` (anything else SQLite says), `timeout`,
+            `too_large` (query, value, memory or result), `crashed` (the worker died of it, twice).
+        detail: the database's message, or ours.
+    """
+
+    columns: int
+    rows: tuple[tuple[Any, ...], ...]
+    reason: str = "ok"
+    detail: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the query ran to its end."""
+        return self.reason == "ok"
+
+
+class Sandbox:
+    """A few worker processes, started when first needed and ended by `close` or at the end of a `with` block.
+
+    One thread at a time may call `run`.
+
+    Args:
+        workers: how many queries run side by side; None takes the cores this process may use, at most 8.
+        limits: what one query may use.
+    """
+
+    def __init__(self, workers: int | None = None, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._size = workers or min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+        self._workers: list[WorkerProcess] = []
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers; a later `run` starts new ones."""
+        while self._workers:
+            self._workers.pop().kill()
+
+    def run(self, requests: Sequence[tuple[Path, str]]) -> list[Result]:
+        """Run queries side by side.
+
+        Args:
+            requests: pairs of a SQLite file and a query.
+
+        Returns:
+            One result per request, in their order.
+
+        Raises:
+            DataError: a database file is missing, broken or not a SQLite file.
+            ResourceError: no worker can be started.
+        """
+        paths = {database: _checked(database) for database in dict.fromkeys(database for database, _ in requests)}
+        results: dict[int, Result] = {}
+        waiting: deque[Job] = deque()
+        for index, (database, sql) in enumerate(requests):
+            statement = _only_statement(sql, self.limits)
+            if isinstance(statement, Result):
+                results[index] = statement
+            else:
+                waiting.append(Job(index, paths[database], statement))
+        try:
+            results.update(self._work(waiting))
+        except BaseException:
+            self.close()  # a worker may hold half an answer, which must not be taken for the next one's
+            raise
+        return [results[index] for index in range(len(requests))]
+
+    def _work(self, waiting: deque[Job]) -> Iterator[tuple[int, Result]]:
+        """Hand out jobs and yield results as they come; a job whose worker died goes to another one once more."""
+        with selectors.DefaultSelector() as selector:
+            idle = self._workers[:]
+            while waiting or selector.get_map():
+                while waiting and (idle or len(self._workers) < self._size):
+                    worker = idle.pop() if idle else self._start()
+                    if worker.send(waiting[0]):
+                        waiting.popleft()
+                        selector.register(worker.output, selectors.EVENT_READ, worker)
+                    else:
+                        self._drop(worker)
+                busy: list[WorkerProcess] = [key.data for key in selector.get_map().values()]
+                selector.select(max(0.0, min(worker.deadline for worker in busy) - time.monotonic()))
+                for worker in busy:
+                    reply = worker.poll()
+                    if reply is None:
+                        continue
+                    selector.unregister(worker.output)
+                    job = worker.job
+                    if worker.alive:
+                        idle.append(worker)
+                    else:
+                        self._drop(worker)
+                    if reply["reason"] == "crashed" and job.tries < _TRIES:
+                        waiting.appendleft(job)
+                    else:
+                        yield job.index, _result(reply, job.database)
+
+    def _start(self) -> WorkerProcess:
+        worker = WorkerProcess(asdict(self.limits))
+        self._workers.append(worker)
+        return worker
+
+    def _drop(self, worker: WorkerProcess) -> None:
+        self._workers.remove(worker)
+        worker.kill()
+
+
+def _checked(database: Path) -> Path:
+    """The absolute path of a readable SQLite file."""
+    path = Path(database).resolve()
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_SQLITE_HEAD))
+        log = path.with_name(path.name + "-wal")
+        unmerged = log.is_file() and log.stat().st_size > 0
+    except OSError as error:
+        raise DataError(f"cannot read the database {path}: {error.strerror}; check the data folder") from error
+    if head != _SQLITE_HEAD:
+        raise DataError(f"{path} is not a SQLite database; fetch the file again")
+    if unmerged:  # a file opened as immutable would be read without its log, silently old
+        raise DataError(f"{path} has changes waiting in {log.name}; close what writes to it, or run a checkpoint")
+    return path
+
+
+def _only_statement(sql: str, limits: Limits) -> str | Result:
+    """The one reading statement of a text, without lone semicolons; or the result of a text that is something else."""
+    if len(sql) > limits.value_bytes:
+        return Result(0, (), "too_large", f"{len(sql):,} characters of SQL; the limit is {limits.value_bytes:,}")
+    tokens = tokenize(sql)
+    count, word = statements(tokens), first_word(tokens)
+    if count == 0:
+        return Result(0, (), "empty", "there is no SQL")
+    if _OTHER_STATEMENTS.fullmatch(word):
+        return Result(0, (), "refused", f"only SELECT, WITH and VALUES are run, not {word.upper()}")
+    if word not in _READING_WORDS:
+        return Result(0, (), "not_sql", f"starts with {word[:40]!r}, which begins no SQL statement")
+    if count > 1:
+        return Result(0, (), "refused", f"{count} statements where one is expected")
+    return "".join(token.text for token in tokens if token.text != ";")
+
+
+def _result(reply: dict[str, Any], database: Path) -> Result:
+    """Turn a worker's reply into a result."""
+    reason, detail = reply["reason"], reply["detail"]
+    if reason == "database":
+        raise DataError(f"cannot query the database {database}: {detail}; the file is damaged, fetch it again")
+    if reason != "ok":
+        return Result(0, (), reason, detail)
+    rows = reply["rows"]
+    if reply["binary"]:
+        rows = [[bytes.fromhex(cell["hex"]) if isinstance(cell, dict) else cell for cell in row] for row in rows]
+    return Result(reply["columns"], tuple(map(tuple, rows)))

@@ -1,0 +1,237 @@
+"""The child process that runs untrusted SQL. Started by `sandbox.py` as a bare script; imports nothing of contrapeso.
+
+Requests enter on standard input, results leave on standard output, both as frames: four bytes of length, big-endian,
+then JSON. The first frame holds the limits, each later one a request `[database, sql]`; the first reply says "ready".
+The process ends when its standard input ends, and while a query runs it looks whether its parent is still there.
+
+What holds the SQL back, from the inside outwards:
+
+* the file is opened read-only and immutable, and an authorizer allows reading and nothing else;
+* a budget of SQLite virtual-machine steps stops long queries at the same step on every machine;
+* SQLite's own limits bound lengths, since a step may be slow inside (`instr` on megabytes takes minutes);
+* limits of the operating system: address space, no byte written to any file, an alarm that ends the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sqlite3
+import struct
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+# Functions that load code or make gigabytes from a few letters within one step; the last three exist in some builds.
+DENIED_FUNCTIONS = frozenset(
+    ("load_extension", "printf", "format", "zeroblob", "randomblob", "fts3_tokenizer", "readfile", "writefile", "edit")
+)
+ALLOWED_ACTIONS = frozenset(
+    (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
+)
+# The database's fault, not the query's.
+BROKEN_DATABASE = frozenset(
+    (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+)
+# First match wins; the messages are SQLite's own, stable for a decade.
+REASONS = (
+    ("not authorized", "refused"),
+    ("prohibited", "refused"),
+    ("one statement at a time", "refused"),
+    ("interrupted", "timeout"),
+    ("no such table", "no_such_table"),
+    ("no such column", "no_such_column"),
+    ("ambiguous column", "ambiguous_column"),
+    ("syntax error", "syntax"),
+    ("incomplete input", "syntax"),
+    ("unrecognized token", "syntax"),
+    ("null character", "syntax"),
+    ("too big", "too_large"),
+    ("too large", "too_large"),
+    ("too many", "too_large"),
+    ("at most", "too_large"),
+    ("too complex", "too_large"),
+    ("stack overflow", "too_large"),
+    ("misuse", "misuse"),
+    ("wrong number of arguments", "misuse"),
+    ("no such function", "misuse"),
+    ("same number of result columns", "misuse"),
+    ("term does not match", "misuse"),
+    ("sub-select returns", "misuse"),
+    ("number of bindings", "misuse"),
+)
+STEPS_PER_TICK = 1000
+ALARM_GRACE_SECONDS = 5.0
+OPEN_DATABASES = 8
+
+Reply = dict[str, Any]
+
+
+def authorize(action: int, first: str | None, second: str | None, database: str | None, trigger: str | None) -> int:
+    """Allow reading and harmless functions; deny everything else, whatever later versions of SQLite add."""
+    if action not in ALLOWED_ACTIONS:
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in DENIED_FUNCTIONS:
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
+
+
+def open_database(database: str, limits: dict[str, Any]) -> sqlite3.Connection:
+    """Open a file for reading only, with every limit set; settings first, since the authorizer denies them."""
+    # No statement cache: a statement run again would start with the step count of its last run.
+    connection = sqlite3.connect(
+        Path(database).as_uri() + "?mode=ro&immutable=1", uri=True, isolation_level=None, cached_statements=0
+    )
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    heap_bytes = int(limits["memory_megabytes"]) * 2**20 // 2
+    for setting in ("query_only=1", "trusted_schema=0", "temp_store=MEMORY", "mmap_size=0"):
+        connection.execute(f"PRAGMA {setting}").fetchall()
+    connection.execute(f"PRAGMA hard_heap_limit={heap_bytes}").fetchall()
+    for category, value in (
+        (sqlite3.SQLITE_LIMIT_LENGTH, limits["value_bytes"]),
+        (sqlite3.SQLITE_LIMIT_SQL_LENGTH, limits["value_bytes"]),
+        (sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000),
+        (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
+        (sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0),
+    ):
+        connection.setlimit(category, value)
+    connection.set_authorizer(authorize)
+    return connection
+
+
+def step_counter(budget: int) -> Callable[[], int]:
+    """A progress handler that interrupts once the budget is spent, and ends an orphaned process."""
+    parent, ticks, allowed = os.getppid(), 0, -(-budget // STEPS_PER_TICK)
+
+    def tick() -> int:
+        nonlocal ticks
+        ticks += 1
+        if os.getppid() != parent:
+            os._exit(1)
+        return int(ticks >= allowed)
+
+    return tick
+
+
+def fetch(connection: sqlite3.Connection, sql: str, limits: dict[str, Any]) -> Reply:
+    """Run one query and collect its rows, giving up as soon as they pass a limit."""
+    cursor = connection.execute(sql)
+    width = len(cursor.description or ())
+    rows: list[list[Any]] = []
+    size = 0
+    binary = False
+    for row in cursor:
+        for index, value in enumerate(row):
+            if isinstance(value, str):
+                size += len(value)
+            elif isinstance(value, bytes):
+                size += len(value)
+                binary = True
+                row = (*row[:index], {"hex": value.hex()}, *row[index + 1 :])
+        rows.append(row)
+        if len(rows) > limits["rows"] or len(rows) * width > limits["cells"] or size > limits["result_bytes"]:
+            detail = f"the result passed the limit of {limits['rows']:,} rows, {limits['cells']:,} cells"
+            return {"reason": "too_large", "detail": f"{detail} or {limits['result_bytes']:,} bytes of text"}
+    return {"reason": "ok", "detail": "", "columns": width, "rows": rows, "binary": binary}
+
+
+def explain(error: Exception) -> Reply:
+    """Put an error into one of the words of `Result.reason`; `database` means that the file is broken."""
+    message = str(error) or type(error).__name__
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    if isinstance(error, MemoryError) or code in (sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR_NOMEM):
+        return {"reason": "too_large", "detail": "the query needs more memory than the limit"}
+    if code & 0xFF in BROKEN_DATABASE:
+        return {"reason": "database", "detail": message}
+    if isinstance(error, UnicodeError):
+        return {"reason": "syntax", "detail": "the query holds characters that cannot be encoded as UTF-8"}
+    reason = next((word for part, word in REASONS if part in message.lower()), "error")
+    return {"reason": reason, "detail": message}
+
+
+class Databases:
+    """Open connections, the latest few; a file that changed on disk is opened anew."""
+
+    def __init__(self, limits: dict[str, Any]) -> None:
+        self._limits = limits
+        self._open: OrderedDict[tuple[Any, ...], sqlite3.Connection] = OrderedDict()
+
+    def connection(self, database: str) -> sqlite3.Connection:
+        """The connection to a file."""
+        state = Path(database).stat()
+        key = (database, state.st_ino, state.st_size, state.st_mtime_ns)
+        if key not in self._open:
+            if len(self._open) >= OPEN_DATABASES:
+                self._open.popitem(last=False)[1].close()
+            self._open[key] = open_database(database, self._limits)
+        self._open.move_to_end(key)
+        return self._open[key]
+
+
+def answer(databases: Databases, database: str, sql: str, limits: dict[str, Any]) -> Reply:
+    """Run one request under the alarm and the step budget."""
+    # The default action of the alarm is to end the process: it works inside a single step too, and without a parent.
+    signal.setitimer(signal.ITIMER_REAL, limits["seconds"] + ALARM_GRACE_SECONDS)
+    try:
+        connection = databases.connection(database)
+        connection.set_progress_handler(step_counter(limits["steps"]), STEPS_PER_TICK)
+        return fetch(connection, sql, limits)
+    except OSError as error:
+        return {"reason": "database", "detail": str(error)}
+    except (sqlite3.Error, sqlite3.Warning, MemoryError, UnicodeError) as error:
+        return explain(error)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def bound_process(memory_megabytes: int) -> None:
+    """Ask the operating system to bound this process, as far as it can."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = memory_megabytes * 2**20
+    if most == resource.RLIM_INFINITY or wanted < most:
+        # macOS knows the limit and refuses to set it; SQLite's heap limit remains.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (wanted, wanted))
+    for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(limit, (0, 0))
+
+
+def read_frame(stream: BinaryIO) -> Any:
+    """The next frame, or None at the end of the stream."""
+    head = stream.read(4)
+    if len(head) < 4:
+        return None
+    return json.loads(stream.read(struct.unpack(">I", head)[0]))
+
+
+def write_frame(stream: BinaryIO, value: Any) -> None:
+    """Send one frame."""
+    body = json.dumps(value, separators=(",", ":")).encode()
+    stream.write(struct.pack(">I", len(body)) + body)
+    stream.flush()
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    requests, replies = sys.stdin.buffer, sys.stdout.buffer
+    limits = read_frame(requests)
+    if limits is None:
+        return
+    bound_process(limits["memory_megabytes"])
+    databases = Databases(limits)
+    write_frame(replies, {"reason": "ready"})
+    while (request := read_frame(requests)) is not None:
+        database, sql = request
+        try:
+            write_frame(replies, answer(databases, database, sql, limits))
+        except MemoryError:  # the rows fitted, their encoding did not
+            write_frame(replies, explain(MemoryError()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""The rules against brute force, against hand-worked tables, and against what they promise of any two tables."""
+
+import itertools
+import math
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contrapeso.sql import Result, equivalent_spider, equivalent_strict, equivalent_unordered, judge, official_form
+
+Rows = list[tuple[Any, ...]]
+
+# Few values, so that equal cells, rows and columns are common; and a chain of floats each close to the next only.
+CHAIN = (1.0, 1.0 + 0.9e-6, 1.0 + 1.8e-6, 1.0 + 2.7e-6)
+CELLS = st.sampled_from((None, 0, 1, 2, 1.0, 1.5, "1", "1.0", "", b"1", *CHAIN, 1_000_001, 1_000_002, 1_000_001.5))
+
+
+def table(rows: Rows, columns: int | None = None) -> Result:
+    return Result(len(rows[0]) if columns is None else columns, tuple(rows))
+
+
+@st.composite
+def tables(draw: st.DrawFn, columns: int | None = None) -> Rows:
+    width = columns or draw(st.integers(1, 4))
+    return draw(st.lists(st.tuples(*[CELLS] * width), min_size=1, max_size=5))
+
+
+@st.composite
+def similar_tables(draw: st.DrawFn) -> tuple[Rows, Rows]:
+    """A table, and the same one shuffled with at most two cells changed."""
+    rows = draw(tables())
+    other = shuffled(rows, draw(st.randoms(use_true_random=False)))
+    for _ in range(draw(st.integers(0, 2))):
+        row = draw(st.integers(0, len(rows) - 1))
+        column = draw(st.integers(0, len(rows[0]) - 1))
+        other[row] = (*other[row][:column], draw(CELLS), *other[row][column + 1 :])
+    return rows, other
+
+
+def shuffled(rows: Rows, chance: random.Random) -> Rows:
+    order = list(range(len(rows[0])))
+    chance.shuffle(order)
+    changed = [tuple(row[column] for column in order) for row in rows]
+    chance.shuffle(changed)
+    return changed
+
+
+def close(left: Any, right: Any) -> bool:
+    if type(left) in (int, float) and type(right) in (int, float):
+        return left == right if type(left) is type(right) is int else math.isclose(left, right, rel_tol=1e-6)
+    return type(left) is type(right) and left == right
+
+
+def by_brute_force(left: Rows, right: Rows) -> bool:
+    """Every order of columns with every order of rows."""
+    if len(left) != len(right) or len(left[0]) != len(right[0]):
+        return False
+    return any(
+        all(
+            close(a, row[column])
+            for mine, row in zip(left, rows, strict=True)
+            for a, column in zip(mine, order, strict=True)
+        )
+        for order in itertools.permutations(range(len(left[0])))
+        for rows in itertools.permutations(right)
+    )
+
+
+@given(similar_tables())
+@settings(max_examples=400, deadline=None)
+def test_unordered_agrees_with_trying_all_orders(pair: tuple[Rows, Rows]) -> None:
+    left, right = pair
+    assert equivalent_unordered(table(left), table(right)) == by_brute_force(left, right)
+
+
+@given(tables(), tables())
+@settings(deadline=None)
+def test_unordered_agrees_with_trying_all_orders_on_unrelated_tables(left: Rows, right: Rows) -> None:
+    assert equivalent_unordered(table(left), table(right)) == by_brute_force(left, right)
+
+
+@given(tables(), st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_a_table_equals_itself_in_any_order_of_rows_and_columns(rows: Rows, chance: random.Random) -> None:
+    assert equivalent_unordered(table(rows), table(rows))
+    assert equivalent_unordered(table(rows), table(shuffled(rows, chance)))
+
+
+@given(similar_tables())
+@settings(deadline=None)
+def test_every_rule_is_symmetric(pair: tuple[Rows, Rows]) -> None:
+    left, right = map(table, pair)
+    assert equivalent_unordered(left, right) == equivalent_unordered(right, left)
+    for ordered in (True, False):
+        assert equivalent_strict(left, right, ordered=ordered) == equivalent_strict(right, left, ordered=ordered)
+        assert equivalent_spider(left, right, ordered=ordered) == equivalent_spider(right, left, ordered=ordered)
+
+
+@given(similar_tables())
+@settings(deadline=None)
+def test_strict_is_stricter_in_order_and_than_unordered(pair: tuple[Rows, Rows]) -> None:
+    left, right = map(table, pair)
+    in_order = equivalent_strict(left, right, ordered=True)
+    as_bag = equivalent_strict(left, right, ordered=False)
+    assert in_order <= as_bag <= equivalent_unordered(left, right)
+
+
+@given(tables(), st.data())
+@settings(deadline=None)
+def test_a_row_more_makes_tables_differ(rows: Rows, data: st.DataObject) -> None:
+    longer = [*rows, data.draw(st.sampled_from(rows))]
+    assert not equivalent_unordered(table(rows), table(longer))
+    assert not equivalent_unordered(table(longer), table(rows))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ([(1,)], [(1.0,)], True),
+        ([(1,)], [("1",)], False),
+        ([(None,)], [(0,)], False),
+        ([(None,)], [("",)], False),
+        ([(None,)], [(None,)], True),
+        ([("a",)], [(b"a",)], False),
+        ([("a",)], [("A",)], False),
+        ([(0.1 + 0.2,)], [(0.3,)], True),
+        ([(1e9,)], [(1e9 + 100,)], True),
+        ([(1e9,)], [(1e9 + 10_000,)], False),
+        ([(10**9,)], [(10**9 + 1,)], False),
+        ([(2**53,)], [(2**53 + 1,)], False),
+        ([(float("inf"),)], [(float("inf"),)], True),
+        ([(float("inf"),)], [(1e308,)], False),
+        ([(-1.0,)], [(1.0,)], False),
+        ([(1,), (1,), (2,)], [(1,), (2,), (2,)], False),
+        ([(1, 2), (3, 4)], [(2, 1), (4, 3)], True),
+        ([(1, 2), (3, 4)], [(2, 1), (3, 4)], False),
+        ([(1, 1)], [(1,)], False),
+        # Tolerance must not let one row stand for two: two rows are near the first value, one row each is needed.
+        ([(CHAIN[0],), (CHAIN[2],)], [(CHAIN[1],), (CHAIN[1],)], True),
+        ([(CHAIN[0],), (CHAIN[3],)], [(CHAIN[1],), (CHAIN[1],)], False),
+        # Close columns are not interchangeable: the first on the left is close to both, the second to one.
+        ([(CHAIN[1], CHAIN[3])], [(CHAIN[2], CHAIN[1])], True),
+    ],
+)
+def test_unordered_on_tables_worked_by_hand(left: Rows, right: Rows, same: bool) -> None:
+    assert equivalent_unordered(table(left), table(right)) is same
+    assert equivalent_unordered(table(right), table(left)) is same
+
+
+def test_two_empty_results_are_the_same_when_they_have_as_many_columns() -> None:
+    assert equivalent_unordered(table([], 2), table([], 2))
+    assert not equivalent_unordered(table([], 2), table([], 3))
+    assert equivalent_spider(table([], 2), table([], 3), ordered=True)  # the official evaluator does not look
+
+
+@pytest.mark.parametrize("rows", [[], [(1,)]])
+def test_a_prediction_that_fails_is_wrong_also_when_the_gold_result_is_empty(rows: Rows) -> None:
+    gold, failed = table(rows, 1), Result(0, (), "syntax", "near FRM")
+    verdicts = judge(gold, failed, gold_sql="SELECT 1", official_gold=gold, official_predicted=failed)
+    assert verdicts == {"unordered": False, "spider": False, "strict": False}
+    verdicts = judge(failed, failed, gold_sql="SELECT 1", official_gold=failed, official_predicted=failed)
+    assert not any(verdicts.values())
+
+
+def test_wide_tables_are_matched_quickly() -> None:
+    chance = random.Random(7)
+    rows: Rows = [tuple(chance.randrange(3) for _ in range(60)) for _ in range(200)]
+    assert equivalent_unordered(table(rows), table(shuffled(rows, chance)))
+    nothing: Rows = [(None,) * 400] * 100
+    one_more: Rows = [(None,) * 399 + (1,), *nothing[1:]]
+    assert equivalent_unordered(table(one_more), table(shuffled(one_more, chance)))
+    assert not equivalent_unordered(table(nothing), table(one_more))
+
+
+@pytest.mark.parametrize("rings", [(12,), (6, 6)])
+def test_tables_alike_in_every_count_are_still_told_apart(rings: tuple[int, ...]) -> None:
+    """One ring of twelve and two rings of six: each row and each column of both holds two ones."""
+    rows, start = [], 0
+    for ring in rings:
+        rows += [[int(column in (start + i, start + (i + 1) % ring)) for column in range(12)] for i in range(ring)]
+        start += ring
+    other: Rows = [tuple(int(column in (i, (i + 1) % 12)) for column in range(12)) for i in range(12)]
+    found = equivalent_unordered(table(list(map(tuple, rows))), table(shuffled(other, random.Random(3))))
+    assert found is (rings == (12,))
+
+
+def test_strict_wants_columns_as_written_and_rows_in_the_order_asked_for() -> None:
+    rows: Rows = [(1, "a"), (2, "b")]
+    backwards, swapped = rows[::-1], [("a", 1), ("b", 2)]
+    assert equivalent_strict(table(rows), table(backwards), ordered=False)
+    assert not equivalent_strict(table(rows), table(backwards), ordered=True)
+    assert not equivalent_strict(table(rows), table(swapped), ordered=False)
+    assert equivalent_strict(table([(0.3,), (1,)]), table([(0.1 + 0.2,), (1.0,)]), ordered=True)
+
+
+def test_strict_takes_order_from_the_query_itself_and_not_from_a_subquery() -> None:
+    def strict(gold_sql: str) -> bool:
+        rows, backwards = table([(1,), (2,)]), table([(2,), (1,)])
+        return judge(rows, backwards, gold_sql=gold_sql, official_gold=rows, official_predicted=backwards)["strict"]
+
+    assert not strict("SELECT x FROM t ORDER  BY x")
+    assert not strict("WITH u AS (SELECT 1) SELECT x FROM t order by x LIMIT 3")
+    assert strict("SELECT x FROM (SELECT x FROM t ORDER BY x)")
+    assert strict("SELECT x FROM t WHERE y = 'ORDER BY'")
+
+
+def test_spider_compares_exactly_and_in_order_when_the_gold_orders() -> None:
+    assert not equivalent_spider(table([(0.1 + 0.2,)]), table([(0.3,)]), ordered=False)
+    assert equivalent_spider(table([(1, "a"), (2, "b")]), table([("b", 2), ("a", 1)]), ordered=False)
+    assert not equivalent_spider(table([(1, "a"), (2, "b")]), table([("b", 2), ("a", 1)]), ordered=True)
+    assert equivalent_spider(table([(1, "a"), (2, "b")]), table([("a", 1), ("b", 2)]), ordered=True)
+    assert not equivalent_spider(table([(1,), (1,), (2,)]), table([(1,), (2,), (2,)]), ordered=False)
+
+
+@given(similar_tables(), st.booleans())
+@settings(deadline=None)
+def test_spider_agrees_with_trying_all_orders_of_columns(pair: tuple[Rows, Rows], ordered: bool) -> None:
+    left, right = [[tuple(map(str, row)) for row in rows] for rows in pair]
+    found = any(
+        left == changed if ordered else sorted(left) == sorted(changed)
+        for order in itertools.permutations(range(len(left[0])))
+        for changed in [[tuple(row[column] for column in order) for row in right]]
+    )
+    assert equivalent_spider(table(left), table(right), ordered=ordered) == found
+
+
+def test_spider_repeats_the_official_rejection_of_mixed_whole_numbers() -> None:
+    # Sorted as text: "10.0" comes before "10/", and "10<class 'int'>" after it.
+    left, right = table([(10, "10/")]), table([(10.0, "10/")])
+    assert equivalent_unordered(left, right)
+    assert not equivalent_spider(left, right, ordered=False)
+
+
+@pytest.mark.parametrize(
+    ("sql", "official"),
+    [
+        ("SELECT DISTINCT a FROM t", "SELECT  a FROM t"),
+        ("SELECT count(distinct a) FROM t", "SELECT count( a) FROM t"),
+        ("SELECT a FROM t WHERE b = 'DISTINCT' AND \"distinct\" = 1", None),
+        ("SELECT is_distinct, distinct_id FROM t", None),
+        ("SELECT a FROM t WHERE b > = 1 AND c ! = 2 AND d < = 3", "SELECT a FROM t WHERE b >= 1 AND c != 2 AND d <= 3"),
+        ("SELECT 1; SELECT 2", "SELECT 1;"),
+        ("SELECT ';' ; SELECT 2", "SELECT ';' ;"),
+        ("SELECT year(curdate( )) - 1", "SELECT 2020- 1"),
+        ("", None),
+        ("SELECT 'it''s", None),
+    ],
+)
+def test_the_official_form_of_a_query(sql: str, official: str | None) -> None:
+    assert official_form(sql) == (sql if official is None else official)
