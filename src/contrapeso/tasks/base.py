@@ -1,0 +1,208 @@
+"""The three types every part of contrapeso speaks: `Item` (a question), `Outcome` (a result), `Task` (how to get one).
+
+An item enters, a prompt goes to an engine, a reply comes back, an outcome leaves. Outcomes are plain JSON lines; they
+are the only thing that passes between GPU work and statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from contrapeso.models.engine import Engine, Variant
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of a task, with its gold answer and its group.
+
+    Attributes:
+        id: unique within the task and stable across machines, e.g. `dev/0012` or `astronomy/0003`.
+        group: what outcomes cluster by: `db_id` for text-to-SQL, subject for multiple choice.
+        question: the question as the data set gives it.
+        gold: the gold SQL, or the letter of the right option (`A`, `B`, ...).
+        choices: the options in order; empty for text-to-SQL.
+        database: the SQLite file the question is about; None for multiple choice.
+        left_out: why the item is measured apart from the headline ("" when it counts).
+    """
+
+    id: str
+    group: str
+    question: str
+    gold: str
+    choices: tuple[str, ...] = ()
+    database: Path | None = None
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is asked: chat messages, or plain text when `chat` is False.
+
+    Attributes:
+        prefix: the part several items share word for word (instructions, schema, shots). Engines compute it once.
+        body: the rest. The text is `prefix + body`.
+        turns: earlier (user, assistant) exchanges, for few-shot prompts of chat models. Shots of plain prompts live
+            in `prefix`.
+        chat: whether the tokenizer's chat template is put around the text.
+    """
+
+    prefix: str
+    body: str
+    turns: tuple[tuple[str, str], ...] = ()
+    chat: bool = False
+
+    @property
+    def text(self) -> str:
+        """The user's text, before any chat template."""
+        return self.prefix + self.body
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A reply in free text: greedy, cut at the end of the statement.
+
+    Attributes:
+        text: the generated text without the stop marker.
+        stopped: True when generation ended by itself (end-of-sequence or stop string) and not at the token limit.
+        tokens: how many tokens were generated.
+        prompt_tokens: length of the prompt in tokens.
+        prompt_sha: first 16 hex digits of the SHA-256 of the prompt's token ids; equal prompts have equal hashes.
+        truncated: True when the prompt did not fit the model and was cut.
+    """
+
+    text: str
+    stopped: bool
+    tokens: int
+    prompt_tokens: int
+    prompt_sha: str
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class OptionScores:
+    """A reply to a multiple-choice question: the next-token log-probability of each option letter.
+
+    Attributes:
+        log_probabilities: one natural logarithm per option, over the whole vocabulary.
+        greedy_is_option: True when the single most likely next token is one of the letters, i.e. free generation
+            would have given a letter at all.
+        prompt_tokens, prompt_sha, truncated: as in `Generation`.
+    """
+
+    log_probabilities: tuple[float, ...]
+    greedy_is_option: bool
+    prompt_tokens: int
+    prompt_sha: str
+    truncated: bool = False
+
+
+Reply = Generation | OptionScores
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One variant's result on one item; one JSON line.
+
+    Attributes:
+        item, group, gold: copied from the item.
+        answer: the predicted SQL or the chosen letter ("" when there is none).
+        correct: the headline verdict (rule `unordered` for SQL, letter equality for multiple choice).
+        reason: `ok` when correct, otherwise one word on why not (`wrong_result`, `timeout`, `no_such_table`, ...).
+        prompt_sha, prompt_tokens, truncated: what was asked.
+        stopped: generation ended by itself; for multiple choice, free generation would have given a letter.
+        rules: for SQL, the verdict of every rule: {"unordered", "spider", "strict"}.
+        log_probabilities: for multiple choice, one per option.
+        left_out: why the item is reported apart ("" when it counts).
+    """
+
+    item: str
+    group: str
+    gold: str
+    answer: str
+    correct: bool
+    reason: str
+    prompt_sha: str
+    prompt_tokens: int
+    truncated: bool
+    stopped: bool
+    rules: Mapping[str, bool] = field(default_factory=dict)
+    log_probabilities: tuple[float, ...] = ()
+    left_out: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as JSON-ready values; `Outcome.from_json` inverts it."""
+        row: dict[str, Any] = {name: getattr(self, name) for name in _SCALARS}
+        if self.rules:
+            row["rules"] = dict(self.rules)
+        if self.log_probabilities:
+            row["log_probabilities"] = [round(value, 6) for value in self.log_probabilities]
+        if self.left_out:
+            row["left_out"] = self.left_out
+        return row
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Outcome:
+        """Rebuild an outcome from one parsed JSON line.
+
+        Raises:
+            KeyError: a required key is missing.
+        """
+        return cls(
+            **{name: row[name] for name in _SCALARS},
+            rules=dict(row.get("rules", {})),
+            log_probabilities=tuple(row.get("log_probabilities", ())),
+            left_out=row.get("left_out", ""),
+        )
+
+
+_SCALARS = (
+    "item",
+    "group",
+    "gold",
+    "answer",
+    "correct",
+    "reason",
+    "prompt_sha",
+    "prompt_tokens",
+    "truncated",
+    "stopped",
+)
+
+
+class Task(Protocol):
+    """How one benchmark is asked and scored. A new task is one file in `tasks/` and one line in `tasks/__init__.py`.
+
+    `kind` says what the engine is asked for: "generation" (free text, greedy) or "options" (letters by
+    log-probability).
+    """
+
+    @property
+    def name(self) -> str:
+        """Key of the task in files and summaries: `spider`, `mmlu`."""
+
+    @property
+    def kind(self) -> Literal["generation", "options"]:
+        """`generation` or `options`."""
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """All items, in data-set order."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything a score depends on apart from the model: items, databases, shots, prompt text, limits."""
+
+    def prompt(self, item: Item) -> Prompt:
+        """What the model is asked; identical for every variant."""
+
+    def ask(
+        self, engine: Engine, variant: Variant, *, skip: frozenset[int]
+    ) -> Iterator[tuple[Sequence[int], Sequence[Reply]]]:
+        """Put all prompts to the engine; yields indices into `items` with their replies, batch by batch."""
+
+    def score(self, items: Sequence[Item], replies: Sequence[Reply]) -> list[Outcome]:
+        """Judge replies, in the order of the items."""
