@@ -1,0 +1,1 @@
+"""What a study says: numbers as JSON and CSV, text, figures, one page, one paper."""

@@ -1,0 +1,84 @@
+"""What reports and audit speak about: the facts of a study and its measurements. Plain values, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from contrapeso.tasks.base import Outcome
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One variant measured on one task.
+
+    Attributes:
+        variant: display name, e.g. `Fine-Tuned Run 1`.
+        task: key of the task, e.g. `spider`.
+        kind: `generation` (free text) or `options` (letters by log-probability).
+        outcomes: one per item, in data-set order.
+        questions: item id -> question as asked; for the CSV files of generation tasks.
+        prompt_note: how the prompts differ from the baseline's on purpose, e.g. `3-shot`; "" means identical prompts.
+    """
+
+    variant: str
+    task: str
+    kind: Literal["generation", "options"]
+    outcomes: Sequence[Outcome]
+    questions: Mapping[str, str] = field(default_factory=dict)
+    prompt_note: str = ""
+
+    @property
+    def counted(self) -> list[Outcome]:
+        """The outcomes that make the headline numbers."""
+        return [outcome for outcome in self.outcomes if not outcome.left_out]
+
+    @property
+    def left_out(self) -> list[Outcome]:
+        """The outcomes reported apart."""
+        return [outcome for outcome in self.outcomes if outcome.left_out]
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What the numbers of a study are computed from, apart from the outcomes.
+
+    Attributes:
+        name: name of the study.
+        baseline: the variant every other one is compared with.
+        target: task the runs were tuned for.
+        general: task that stands for what the model knew before.
+        seed: seed of every resampling.
+        categories: group of the general task (subject) -> category, in standard English names.
+        chance: task -> accuracy of guessing, fraction.
+        margin: largest difference that would not matter, fraction.
+        base_model: name of the base model, e.g. `mistralai/Mistral-7B-Instruct-v0.2`.
+    """
+
+    name: str
+    baseline: str = "Baseline Model"
+    target: str = "spider"
+    general: str = "mmlu"
+    seed: int = 0
+    categories: Mapping[str, str] = field(default_factory=dict)
+    chance: Mapping[str, float] = field(default_factory=lambda: {"mmlu": 0.25})
+    margin: float = 0.02
+    base_model: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Verdict of one audit check.
+
+    Attributes:
+        check: name of the check, e.g. `below_chance`.
+        status: `ok`, `warn` or `fail`.
+        detail: what was found, in a sentence.
+        affects: (variant, task) of the numbers that a `fail` makes worthless.
+    """
+
+    check: str
+    status: Literal["ok", "warn", "fail"]
+    detail: str
+    affects: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,103 @@
+"""The CSV files, with the names, columns and order of the original study, so that what read those can read these.
+
+Measurements and their summary enter; file name -> text leaves. The texts a model wrote are kept letter for letter and
+quoted as CSV asks; a cell that starts with `=` is a formula to a spreadsheet, so open these files as data.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from contrapeso.errors import DataError
+from contrapeso.report.measurement import Measurement
+from contrapeso.study import slug
+
+# Category in the summary -> column, in the original's order.
+CATEGORY_COLUMNS = {
+    "STEM": "STEM",
+    "Humanities": "Humanidades",
+    "Social Sciences": "Ciências Sociais",
+    "Other": "Outros",
+}
+AGGREGATE_COLUMN = "Acurácia Agregada"
+
+
+def csv_files(summary: Mapping[str, Any], measurements: Sequence[Measurement]) -> dict[str, str]:
+    """Every CSV file of a study.
+
+    - `avaliacao_<variant>.csv` for a generation task: question, generated_sql, expected_sql, score (0.0 or 1.0), one
+      row an item that counts.
+    - `avaliacao_<task>_resultados.csv` for an options task: one row a variant, accuracy by category and over all.
+    - `summary_fase3_accuracy.csv`: execution accuracy of each variant on the target.
+
+    A number that the audit found worthless is replaced by `not valid: reason`.
+
+    Args:
+        summary: from `summarize`.
+        measurements: what it was made from.
+
+    Returns:
+        File name -> content, UTF-8 text with `\\n` line ends.
+
+    Raises:
+        DataError: two variants would be written to one file.
+    """
+    files: dict[str, str] = {}
+    for measurement in measurements:
+        if measurement.kind == "generation":
+            name = f"avaliacao_{slug(measurement.variant)}.csv"
+            if name in files:
+                raise DataError(f"two results would both be {name}; rename variant {measurement.variant!r}")
+            files[name] = _predictions(measurement)
+    for task in dict.fromkeys(m.task for m in measurements if m.kind == "options"):
+        files[f"avaliacao_{task}_resultados.csv"] = _by_category(summary, task)
+    if any(summary["facts"]["target"] in tasks for tasks in summary["variants"].values()):
+        files["summary_fase3_accuracy.csv"] = _execution_accuracy(summary)
+    return files
+
+
+def short_name(variant: str) -> str:
+    """Row label of the category table: `Baseline Model` -> `Baseline`, `Fine-Tuned Run 1` -> `Run 1`."""
+    return variant.removeprefix("Fine-Tuned ").removesuffix(" Model")
+
+
+def _predictions(measurement: Measurement) -> str:
+    rows = (
+        (measurement.questions.get(outcome.item, ""), outcome.answer, outcome.gold, float(outcome.correct))
+        for outcome in measurement.counted
+    )
+    return _csv(("question", "generated_sql", "expected_sql", "score"), rows)
+
+
+def _by_category(summary: Mapping[str, Any], task: str) -> str:
+    entries = {variant: tasks[task] for variant, tasks in summary["variants"].items() if task in tasks}
+    present = [name for name in CATEGORY_COLUMNS if any(name in entry["categories"] for entry in entries.values())]
+    rows: list[list[object]] = []
+    for variant, entry in entries.items():
+        parts = [entry["categories"].get(name, {}).get("accuracy", "") for name in present]
+        rows.append([short_name(variant), *(_number(entry, value) for value in (*parts, entry["accuracy"]))])
+    return _csv(("", *(CATEGORY_COLUMNS[name] for name in present), AGGREGATE_COLUMN), rows)
+
+
+def _execution_accuracy(summary: Mapping[str, Any]) -> str:
+    target = summary["facts"]["target"]
+    entries = {variant: tasks[target] for variant, tasks in summary["variants"].items() if target in tasks}
+    rows = ((variant, _number(entry, entry["accuracy"])) for variant, entry in entries.items())
+    return _csv(("", "Execution Accuracy"), rows)
+
+
+def _number(entry: Mapping[str, Any], value: object) -> object:
+    return value if entry["valid"] else f"not valid: {entry['invalid_reason']}"
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = []
+    for row in (head, *rows):
+        buffer = io.StringIO(newline="")
+        # Told that rows end in "\r\n", the writer also quotes a lone "\r", which readers would take for a row's end.
+        csv.writer(buffer, lineterminator="\r\n").writerow(row)
+        lines.append(buffer.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)

@@ -1,0 +1,222 @@
+"""The words of a report: the verdict in sentences, `report.md`, and the table on the console.
+
+A summary (see `summary.summarize`) enters, text leaves. Fractions become points and percent here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+Summary = Mapping[str, Any]
+Row = tuple[str, ...]
+
+TASK_NAMES = {"spider": "Spider", "mmlu": "MMLU"}
+
+
+def percent(fraction: float) -> str:
+    """`0.2134` -> `21.3 %`."""
+    return f"{100 * fraction:.1f} %"
+
+
+def points(fraction: float) -> str:
+    """A signed difference in points: `0.123` -> `+12.3`, with a true minus sign."""
+    return f"{100 * fraction:+.1f}".replace("-", "−").replace("−0.0", "0.0").replace("+0.0", "0.0")
+
+
+def span(ci: Sequence[float], *, signed: bool = False) -> str:
+    """An interval of fractions: `[17.1, 26.0]`, or `[+8.1, +16.5]` when signed."""
+    low, high = (points(end) if signed else f"{100 * end:.1f}" for end in ci)
+    return f"[{low}, {high}]"
+
+
+def rate(number: float) -> str:
+    """An exchange rate, which is already a ratio: `0.0634` -> `0.06`."""
+    return f"{number:.2f}".replace("-", "−")
+
+
+def p_value(p: float) -> str:
+    """`0.0229` -> `0.023`; `2e-7` -> `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def accuracy_cell(entry: Mapping[str, Any]) -> str:
+    """Accuracy with its interval, or why there is none."""
+    if not entry["valid"]:
+        return f"not valid: {entry['invalid_reason']}"
+    return f"{percent(entry['accuracy'])} {span(entry['ci'])}"
+
+
+def rate_cell(tradeoff: Mapping[str, Any]) -> str:
+    """Exchange rate with its interval, or why there is none."""
+    if not tradeoff["valid"]:
+        return f"not valid: {tradeoff['invalid_reason']}"
+    if tradeoff["exchange_rate"] is None:
+        return str(tradeoff["reason"])
+    low, high = tradeoff["ci"]
+    return f"{rate(tradeoff['exchange_rate'])} [{rate(low)}, {rate(high)}]"
+
+
+def task_name(task: str) -> str:
+    """How a task is written in prose: `mmlu` -> `MMLU`; an unknown key stays as it is."""
+    return TASK_NAMES.get(task, task)
+
+
+def verdict_sentences(summary: Summary) -> list[str]:
+    """One sentence for each variant that was weighed, or what there is to say when none was."""
+    target, general = summary["facts"]["target"], summary["facts"]["general"]
+    name, other = task_name(target), task_name(general)
+    verdicts = {(row["variant"], row["task"]): row for row in summary["comparisons"]}
+    sentences = []
+    for row in summary["tradeoff"]:
+        if not row["valid"]:
+            sentences.append(f"{row['variant']} cannot be weighed; not valid: {row['invalid_reason']}")
+            continue
+        on_target, on_general = verdicts[row["variant"], target], verdicts[row["variant"], general]
+        sentence = f"{row['variant']}: {_change(on_target)} on {name}, {_change(on_general)} on {other}"
+        if row["exchange_rate"] is not None:
+            sentence += f"; {rate_cell(row)} {other} points lost for each {name} point gained"
+        sentences.append(sentence + ".")
+    if not sentences:
+        sentences.append(
+            "No variant was measured on both tasks beside the baseline, so there is no trade-off to weigh."
+        )
+    return sentences
+
+
+def verdict_text(summary: Summary) -> str:
+    """The verdict as one paragraph; key `verdict` of the summary."""
+    prefix = "" if summary["complete"] else "Incomplete study. "
+    return prefix + " ".join(verdict_sentences(summary))
+
+
+def accuracy_rows(summary: Summary) -> list[Row]:
+    """Rows of (variant, task, n, accuracy with interval)."""
+    return [
+        (variant, task_name(task), str(entry["n"]), accuracy_cell(entry))
+        for variant, tasks in summary["variants"].items()
+        for task, entry in tasks.items()
+    ]
+
+
+def comparison_rows(summary: Summary) -> list[Row]:
+    """Rows of (variant, task, n, difference, interval, lost / gained, adjusted p, detectable, verdict)."""
+    rows: list[Row] = []
+    for row in summary["comparisons"]:
+        note = f"; prompted differently ({row['prompt_note']})" if row["prompt_note"] else ""
+        numbers: Row = ("–",) * 5
+        if row["valid"]:
+            detectable = "–" if row["detectable"] is None else f"{100 * row['detectable']:.1f}"
+            changed = f"{row['lost']} / {row['gained']}"
+            numbers = (points(row["delta"]), span(row["ci"], signed=True), changed, p_value(row["p_holm"]), detectable)
+        rows.append((row["variant"], task_name(row["task"]), str(row["n"]), *numbers, row["verdict"] + note))
+    return rows
+
+
+def tradeoff_rows(summary: Summary) -> list[Row]:
+    """Rows of (variant, gain, loss, exchange rate)."""
+    return [
+        (
+            row["variant"],
+            f"{points(row['gain'])} {span(row['gain_ci'], signed=True)}" if row["valid"] else "–",
+            f"{points(row['loss'])} {span(row['loss_ci'], signed=True)}" if row["valid"] else "–",
+            rate_cell(row),
+        )
+        for row in summary["tradeoff"]
+    ]
+
+
+ACCURACY_HEAD = ("Variant", "Task", "n", "Accuracy [95 %]")
+COMPARISON_HEAD = (
+    "Variant",
+    "Task",
+    "n",
+    "Δ points",
+    "95 % interval",
+    "lost / gained",
+    "p (Holm)",
+    "detectable",
+    "Verdict",
+)
+TRADEOFF_HEAD = ("Variant", "Gain, points", "Loss, points", "Exchange rate")
+AUDIT_HEAD = ("Check", "Status", "Detail")
+
+
+def to_markdown(summary: Summary) -> str:
+    """The whole report as Markdown (`report.md`)."""
+    lines = [f"# {_md(summary['study'])}", "", *(f"**{_md(line)}**\n" for line in verdict_sentences(summary))]
+    if not summary["complete"]:
+        lines += ["*The study is not complete: measurements are missing.*", ""]
+    audit: list[Row] = [(row["check"], row["status"], row["detail"]) for row in summary["audit"]]
+    baseline, target, general = (summary["facts"][key] for key in ("baseline", "target", "general"))
+    target, general = task_name(target), task_name(general)
+    sections: list[tuple[str, str, Row, list[Row]]] = [
+        ("Accuracy", "Wilson intervals.", ACCURACY_HEAD, accuracy_rows(summary)),
+        (
+            f"Against {baseline}",
+            "Paired on the same items. Differences in points; intervals by bootstrap; exact McNemar tests adjusted by "
+            "Holm; *detectable* is the smallest difference that this many items show with 80 % power.",
+            COMPARISON_HEAD,
+            comparison_rows(summary),
+        ),
+        (
+            "Trade-off",
+            f"Loss is on {general}, gain on {target}; the exchange rate is points lost for each point gained.",
+            TRADEOFF_HEAD,
+            tradeoff_rows(summary),
+        ),
+        ("Audit", "What could have made these numbers artefacts.", AUDIT_HEAD, audit),
+    ]
+    for title, note, head, rows in sections:
+        if rows:
+            lines += [f"## {_md(title)}", "", note, "", *_md_table(head, rows), ""]
+    return "\n".join(lines)
+
+
+def summary_table(summary: Summary) -> Table:
+    """The console table: each variant's accuracies, changes and exchange rate."""
+    tasks = list(dict.fromkeys(task for entries in summary["variants"].values() for task in entries))
+    changes = {(row["variant"], row["task"]): row for row in summary["comparisons"]}
+    rates = {row["variant"]: rate_cell(row) for row in summary["tradeoff"]}
+    table = Table(title=escape(summary["study"]), title_justify="left")
+    table.add_column("variant")
+    for task in tasks:
+        table.add_column(escape(task_name(task)))
+    target, general = (escape(task_name(summary["facts"][key])) for key in ("target", "general"))
+    table.add_column(f"{general} lost per {target} gained")
+    for variant, entries in summary["variants"].items():
+        cells = []
+        for task in tasks:
+            cell = accuracy_cell(entries[task]) if task in entries else "–"
+            change = changes.get((variant, task))
+            if change and change["valid"]:
+                cell += (
+                    f"\n{points(change['delta'])} {span(change['ci'], signed=True)} {change['verdict'].split(' (')[0]}"
+                )
+            cells.append(escape(cell))
+        table.add_row(escape(variant), *cells, escape(rates.get(variant, "–")))
+    return table
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    low, high = row["ci"]
+    if row["verdict"] == "gain":
+        return f"gain of {100 * row['delta']:.1f} points {span((low, high))}"
+    if row["verdict"] == "loss":
+        return f"loss of {-100 * row['delta']:.1f} points {span((-high, -low))}"
+    return str(row["verdict"])
+
+
+def _md(text: str) -> str:
+    """Text as Markdown that renders as itself: markup characters escaped, newlines flattened."""
+    flat = " ".join(text.split())
+    for character in "\\`*_{}[]<>#|~$":
+        flat = flat.replace(character, "\\" + character)
+    return flat.replace("&", "&amp;")
+
+
+def _md_table(head: Row, rows: Sequence[Row]) -> list[str]:
+    return [f"| {' | '.join(map(_md, row))} |" for row in (head, ("---",) * len(head), *rows)]

@@ -1,0 +1,42 @@
+"""Writes the whole report into a study folder. Every file is there whole, or as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from contrapeso.report.figures import charts, to_png, to_svg
+from contrapeso.report.measurement import Measurement
+from contrapeso.report.page import render_page
+from contrapeso.report.paper import render_paper
+from contrapeso.report.tables import csv_files
+from contrapeso.report.text import to_markdown
+from contrapeso.store import write_atomically
+
+
+def write_report(
+    folder: Path, summary: Mapping[str, Any], measurements: Sequence[Measurement], provenance: Mapping[str, Any]
+) -> None:
+    """Write summary.json, report.md, report.html, report.pdf, figures/ and csv/.
+
+    Args:
+        folder: the study folder.
+        summary: from `summarize`.
+        measurements: what it was made from.
+        provenance: JSON-ready facts on versions, data, hardware and settings, shown as they are.
+
+    Raises:
+        ResourceError: a file cannot be written.
+    """
+    for name, text in csv_files(summary, measurements).items():
+        write_atomically(folder / "csv" / name, text)
+    for name, chart in charts(summary).items():
+        write_atomically(folder / "figures" / f"{name}.svg", to_svg(chart))
+        write_atomically(folder / "figures" / f"{name}.png", to_png(chart))
+    write_atomically(folder / "report.md", to_markdown(summary))
+    write_atomically(folder / "report.html", render_page(summary, provenance))
+    write_atomically(folder / "report.pdf", render_paper(summary, provenance))
+    # Last, because its presence says that the report is whole.
+    write_atomically(folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,1 @@
+"""Statistics of right and wrong answers: intervals, paired comparisons, power, the exchange rate."""
