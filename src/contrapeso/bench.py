@@ -1,0 +1,244 @@
+"""The workbench of one study: its folder, its base model (loaded at first need), and the steps done with them.
+
+Every step is filed with the key of what it depends on, so that doing it again does nothing unless something changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contrapeso.data import CATEGORY_OF_SUBJECT
+from contrapeso.evaluate import evaluate
+from contrapeso.manifest import hardware, hash_tree, peak_memory, versions
+from contrapeso.materials import Materials
+from contrapeso.models.adapters import adapter_identity
+from contrapeso.models.engine import Variant
+from contrapeso.progress import Reporter
+from contrapeso.report.measurement import Measurement, StudyFacts
+from contrapeso.settings import RunSettings
+from contrapeso.store import (
+    Journal,
+    StudyFolder,
+    fingerprint,
+    forget,
+    key_file,
+    read_json,
+    still_valid,
+    write_atomically,
+    write_json,
+)
+from contrapeso.study import Study
+from contrapeso.tasks.base import Task
+
+if TYPE_CHECKING:
+    from contrapeso.models.loading import LoadedModel
+    from contrapeso.models.local import LocalEngine
+
+LEAVES = (
+    "study.toml",
+    "outcomes",
+    "adapters",
+    "csv",
+    "summary.json",
+    "report.md",
+    "report.html",
+    "report.pdf",
+    "figures",
+)
+
+
+class Bench:
+    """One study at work."""
+
+    def __init__(self, study: Study, materials: Materials, folder: StudyFolder, reporter: Reporter) -> None:
+        self.study, self.materials, self.folder, self.reporter = study, materials, folder, reporter
+        filed = read_json(folder.manifest) or {}
+        self.timings: dict[str, float] = dict(filed.get("timings_seconds", {}))
+        self.started = time.perf_counter()
+
+    @cached_property
+    def base(self) -> LoadedModel:
+        """The base model; loading it is the first expensive thing a study does."""
+        from contrapeso.models.loading import load_model
+
+        settings = self.study.model
+        with self._timed(f"load {settings.id}"):
+            return load_model(
+                settings.id,
+                revision=settings.revision,
+                dtype=settings.dtype,
+                quantization=settings.quantization,
+                device=settings.device,
+            )
+
+    @cached_property
+    def engine(self) -> LocalEngine:
+        """What answers prompts."""
+        from contrapeso.models.local import LocalEngine
+
+        evaluate = self.study.evaluate
+        return LocalEngine(
+            self.base.model,
+            self.base.tokenizer,
+            batch_size_generate=evaluate.generate_batch,
+            batch_size_score=evaluate.score_batch,
+        )
+
+    def finished(self) -> bool:
+        """Whether the folder holds exactly this study, complete, every file as it was written."""
+        manifest = read_json(self.folder.manifest) or {}
+        return (
+            manifest.get("complete") is True
+            and manifest.get("inputs") == self.inputs
+            and manifest.get("files") == hash_tree(self.folder.root, LEAVES)
+        )
+
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """Hashes of all a study depends on."""
+        parts = self.materials
+        tasks = [task for task in (parts.target, parts.few_shot, parts.general) if task]
+        return {
+            "study": fingerprint(self.study.model_dump(mode="json")),
+            **parts.base_key,
+            **{f"task {number} ({task.name})": task.fingerprint for number, task in enumerate(tasks)},
+            "examples": parts.examples_hash,
+            "contrapeso": versions()["contrapeso"],
+        }
+
+    def filed_summary(self) -> dict[str, Any]:
+        """The summary as it lies in the folder."""
+        summary: dict[str, Any] = read_json(self.folder.summary)
+        return summary
+
+    def begin(self) -> None:
+        """File the resolved study; the folder is not complete until `report` says so."""
+        write_atomically(self.folder.root / "study.toml", self.study.to_toml())
+        self._file_manifest(complete=False)
+
+    def measure(self, variant: Variant, task: Task, *, prompt_note: str = "") -> Measurement:
+        """Outcomes of a variant on a task, from the journal as far as they are known."""
+        adapter = adapter_identity(variant.adapter) if variant.adapter else "none"
+        journal = Journal(self.folder.outcomes(variant.name, task.name), self.materials.outcome_key(task, adapter))
+        label = f"measure {variant.name} on {task.name}"
+        if journal.changed:
+            self.reporter.say(f"{label}: again, because of a change in {', '.join(journal.changed)}")
+        if len(journal.outcomes) == len(task.items):
+            outcomes = [journal.outcomes[item.id] for item in task.items]
+        else:
+            engine = self.engine
+            with self._timed(label):
+                outcomes = evaluate(engine, variant, task, journal=journal, reporter=self.reporter)
+        return Measurement(
+            variant=variant.name,
+            task=task.name,
+            kind=task.kind,
+            outcomes=outcomes,
+            questions={item.id: item.question for item in task.items},
+            prompt_note=prompt_note,
+        )
+
+    def train(self, run: RunSettings) -> Path:
+        """The run's adapter, trained unless a finished one with the same key lies there."""
+        key = self.materials.adapter_key(run, self.study.seed)
+        adapter, checkpoints = self.folder.adapter(run.name), self.folder.checkpoints(run.name)
+        if still_valid(adapter, key):
+            return adapter
+        forget(adapter)
+        if not still_valid(checkpoints, key):
+            forget(checkpoints)
+            write_json(key_file(checkpoints), dict(key))
+        from contrapeso.training.lora import RunFolders, train_run
+
+        self.engine.detach()
+        with self._timed(f"train {run.name}"), _training_bar(self.reporter, run.name) as progress:
+            result = train_run(
+                self.base,
+                self._rows,
+                settings=run,
+                seed=self.study.seed,
+                folders=RunFolders(adapter, checkpoints),
+                progress=progress,
+            )
+        write_json(adapter / "training.json", asdict(result))
+        write_json(key_file(adapter), dict(key))
+        forget(checkpoints)
+        return adapter
+
+    def report(self, measured: Sequence[Measurement], *, tolerated: Sequence[str]) -> dict[str, Any]:
+        """Audit, summary and every file that leaves; then the folder is complete."""
+        from contrapeso.audit import audit
+        from contrapeso.report.summary import summarize
+        from contrapeso.report.write import write_report
+
+        with self._timed("report"):
+            facts = StudyFacts(
+                name=self.study.name,
+                seed=self.study.seed,
+                categories={
+                    item.group: CATEGORY_OF_SUBJECT.get(item.group, "Other") for item in self.materials.general.items
+                },
+                base_model=self.study.model.id,
+            )
+            checks = audit(self.materials.evidence(facts, measured))
+            summary = summarize(facts, measured, checks=checks, tolerated=tolerated)
+            write_report(self.folder.root, summary, measured, self._manifest(complete=True))
+        self._file_manifest(complete=True)
+        return self.filed_summary()
+
+    @cached_property
+    def _rows(self) -> list[dict[str, list[int]]]:
+        """The train set as tokens, the same for every run."""
+        from contrapeso.training.examples import tokenize_examples
+
+        return tokenize_examples(self.base.tokenizer, self.materials.examples)
+
+    @contextmanager
+    def _timed(self, label: str) -> Iterator[None]:
+        """File how long a step took; a step finished in several sessions counts them all."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[label] = round(self.timings.get(label, 0.0) + time.perf_counter() - started, 3)
+            self._file_manifest(complete=False)
+
+    def _file_manifest(self, *, complete: bool) -> None:
+        manifest = self._manifest(complete=complete)
+        if complete:
+            manifest["files"] = hash_tree(self.folder.root, LEAVES)
+        write_json(self.folder.manifest, manifest)
+
+    def _manifest(self, *, complete: bool) -> dict[str, Any]:
+        return {
+            "study": self.study.name,
+            "complete": complete,
+            "seed": self.study.seed,
+            "inputs": self.inputs,
+            "versions": versions(),
+            "hardware": hardware(),
+            "timings_seconds": self.timings,
+            "session_seconds": round(time.perf_counter() - self.started, 3),
+            "peak_memory": peak_memory(),
+        }
+
+
+@contextmanager
+def _training_bar(reporter: Reporter, run: str) -> Iterator[Callable[[int, int, float], None]]:
+    """A bar of optimizer steps, which begins when the first step tells how many there are."""
+    with ExitStack() as stack:
+        seen: list[Any] = []
+
+        def progress(step: int, total: int, loss: float) -> None:
+            if not seen:
+                seen.extend((stack.enter_context(reporter.track(f"{run}: training", total, done=step - 1)), step - 1))
+            seen[0](step - seen[1])
+            seen[1] = step
+
+        yield progress

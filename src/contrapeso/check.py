@@ -1,0 +1,124 @@
+"""Before a study runs: is everything there, does it fit, and what could it show? Seconds, no weights."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from contrapeso.errors import ContrapesoError, ResourceError
+from contrapeso.materials import gather
+from contrapeso.models.loading import require_quantization, resolve_device, resolve_dtype
+from contrapeso.models.resources import free_memory_gib, weights_memory_gib
+from contrapeso.sql import Sandbox
+from contrapeso.stats.power import smallest_detectable_difference
+from contrapeso.study import Study
+
+TARGET_DISCORDANT, GENERAL_DISCORDANT = 0.30, 0.10
+"""Assumed shares of items whose outcome fine-tuning changes; the report gives the shares measured."""
+COARSE = 0.10
+"""A study that cannot see ten points gets a warning."""
+DISK_GIB = 1.0
+"""Generous for adapters and their checkpoints; the base model is not copied."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the check.
+
+    Attributes:
+        subject: what was looked at.
+        status: `ok`, `warn`, or `fail` when the study cannot run.
+        detail: what was found, and for a `fail` what to do.
+        exit_code: what the command exits with when this is the obstacle.
+    """
+
+    subject: str
+    status: Literal["ok", "warn", "fail"]
+    detail: str
+    exit_code: int = 0
+
+
+def check(study: Study, out: Path) -> list[Finding]:
+    """Look at everything a study needs.
+
+    Args:
+        study: what is to run.
+        out: the study folder it would write to.
+
+    Returns:
+        Findings in reading order; the study can run when none is `fail`.
+    """
+    looks: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
+        ("data", lambda: _data(study)),
+        ("device", lambda: [_device(study)]),
+        ("memory", lambda: [_memory(study)]),
+        ("disk", lambda: [_disk(study, out)]),
+    )
+    findings: list[Finding] = []
+    for subject, look in looks:
+        try:
+            findings += look()
+        except ContrapesoError as error:
+            if not any(finding.detail == str(error) for finding in findings):
+                findings.append(Finding(subject, "fail", str(error), error.exit_code))
+    return findings
+
+
+def _data(study: Study) -> list[Finding]:
+    with Sandbox(workers=1) as sandbox:
+        materials = gather(study, sandbox)
+    target = [item for item in materials.target.items if not item.left_out]
+    left_out = len(materials.target.items) - len(target)
+    apart = f", {left_out} reported apart" if left_out else ""
+    databases = len({item.group for item in target})
+    general = materials.general.items
+    return [
+        Finding("target", "ok", f"{len(target):,} questions on {databases} databases{apart}"),
+        Finding("train", "ok", f"{len(materials.train):,} examples, {len(study.runs)} runs"),
+        Finding("general", "ok", f"{len(general):,} questions in {len({item.group for item in general})} subjects"),
+        _effect("smallest gain to be seen", len(target), TARGET_DISCORDANT),
+        _effect("smallest loss to be seen", len(general), GENERAL_DISCORDANT),
+    ]
+
+
+def _effect(subject: str, n: int, discordant_share: float) -> Finding:
+    smallest = smallest_detectable_difference(n, discordant_share)
+    assumption = f"with {n:,} questions when {discordant_share:.0%} of the outcomes change (80 % power, two-sided 5 %)"
+    if smallest is None:
+        return Finding(subject, "warn", f"none {assumption}; evaluate more questions")
+    status: Literal["ok", "warn"] = "warn" if smallest > COARSE else "ok"
+    return Finding(subject, status, f"{100 * smallest:.1f} points {assumption}")
+
+
+def _device(study: Study) -> Finding:
+    device = resolve_device(study.model.device)
+    require_quantization(study.model.quantization, device, asked=study.model.device)
+    return Finding("device", "ok", f"{device}, {resolve_dtype(study.model.dtype, device)}, {study.model.quantization}")
+
+
+def _memory(study: Study) -> Finding:
+    model = study.model
+    device = resolve_device(model.device)
+    weights = weights_memory_gib(
+        model.id, revision=model.revision, dtype=resolve_dtype(model.dtype, device), quantization=model.quantization
+    )
+    if weights is None:
+        return Finding("memory", "warn", f"unknown: the weights of {model.id} are not on this machine yet")
+    free = free_memory_gib(device)
+    need = weights * 1.2 + 1.5  # activations, caches and libraries
+    detail = f"about {need:.1f} GiB needed on {device} ({weights:.1f} GiB of weights), {free:.1f} GiB free"
+    if weights > free:
+        raise ResourceError(f'{detail}: set model.quantization = "nf4", or take a smaller model or a larger machine')
+    return Finding("memory", "warn" if need > free else "ok", detail)
+
+
+def _disk(study: Study, out: Path) -> Finding:
+    existing = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / 2**30
+    detail = f"{free:.1f} GiB free at {existing}, about {DISK_GIB} GiB needed for checkpoints and reports"
+    if free < DISK_GIB:
+        raise ResourceError(f"{detail}: free space or choose another --out")
+    return Finding("disk", "ok", detail)

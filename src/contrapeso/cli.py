@@ -1,0 +1,119 @@
+"""The command line: parse, call one function, print.
+
+Exit codes: 0 done; 1 another contrapeso error; 2 wrong study, setting or usage; 3 data; 4 model; 5 disk, memory or
+device; 6 study folder; 130 interrupted. A `check` that finds an obstacle exits with that obstacle's code. An error is
+one line on stderr; a traceback means a bug.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contrapeso.errors import ContrapesoError
+from contrapeso.version import __version__
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 2 study or usage, 3 data, 4 model, 5 disk/memory/device, 6 study folder, 130 interrupted."
+)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Weighs what fine-tuning gives a language model against what it takes away.",
+    epilog=EXIT_CODES,
+)
+
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A preset's name or a TOML file.")]
+OutOption = Annotated[Path | None, typer.Option(help="The study folder; results/<study name> by default.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. model.id=my/model.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"contrapeso {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command("run")
+def run_command(
+    study: StudyArgument,
+    out: OutOption = None,
+    overrides: SetOption = None,
+    allow_failing_audit: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="Print numbers although this audit check fails.")
+    ] = None,
+) -> None:
+    """Run a study: measure the base, train and measure every run, write the report. The same command resumes."""
+    from rich.console import Console
+
+    from contrapeso.experiment import run
+    from contrapeso.progress import OnConsole
+    from contrapeso.report.summary import summary_table
+    from contrapeso.study import load_study
+
+    console = Console()
+    loaded = load_study(study, overrides or ())
+    folder = out or Path("results") / loaded.name
+    summary = run(loaded, folder, reporter=OnConsole(console), allow_failing_audit=tuple(allow_failing_audit or ()))
+    console.print(summary_table(summary))
+    print(f"{summary['verdict']}\nReport: {folder / 'report.html'}")
+
+
+@app.command("check")
+def check_command(study: StudyArgument, out: OutOption = None, overrides: SetOption = None) -> None:
+    """Check data, model, disk, memory, device and the smallest effect the study can show; loads no weights."""
+    from contrapeso.check import check
+    from contrapeso.study import load_study
+
+    loaded = load_study(study, overrides or ())
+    findings = check(loaded, out or Path("results") / loaded.name)
+    for finding in findings:
+        print(f"{finding.status:<5} {finding.subject}: {finding.detail}")
+    obstacles = [finding for finding in findings if finding.status == "fail"]
+    if obstacles:
+        raise typer.Exit(max(finding.exit_code for finding in obstacles))
+
+
+@app.command("init")
+def init_command(
+    file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("study.toml"),
+    preset: Annotated[str, typer.Option(help="The preset to start from.")] = "pocket",
+) -> None:
+    """Write a commented study file to start from."""
+    from contrapeso.study_file import write_commented
+
+    write_commented(file, preset)
+    print(f"wrote {file}; edit it, then: contrapeso run {file}")
+
+
+def main() -> None:
+    """Entry point of the `contrapeso` command."""
+    try:
+        app(prog_name="contrapeso")
+    except ContrapesoError as error:
+        print(f"contrapeso: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("contrapeso: interrupted; the same command resumes", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The whole experiment on one screen: measure the base, train and measure every run, write the report.
+
+A `Study` enters; the study folder and its summary leave. Below this module nothing knows a `Study`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from contrapeso.progress import Reporter, Silent
+from contrapeso.store import open_folder
+from contrapeso.study import BASELINE, Study
+
+
+def run(
+    study: Study, out: str | Path, *, reporter: Reporter | None = None, allow_failing_audit: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Run a study, or the part of it that is not done yet.
+
+    Args:
+        study: what to do.
+        out: the study folder; made when missing, resumed when there.
+        reporter: where progress goes; nowhere by default.
+        allow_failing_audit: names of audit checks whose failure does not withhold numbers.
+
+    Returns:
+        The summary, as in `summary.json`.
+
+    Raises:
+        ContrapesoError: see `errors.py`; what was finished stays and the same call resumes.
+    """
+    # Imported here, so that `import contrapeso` stays light.
+    from contrapeso.bench import Bench
+    from contrapeso.materials import gather
+    from contrapeso.models.engine import Variant
+    from contrapeso.sql import Sandbox
+
+    reporter = reporter or Silent()
+    with open_folder(Path(out)) as folder, Sandbox(workers=study.evaluate.sql_workers) as sandbox:
+        materials = gather(study, sandbox)
+        bench = Bench(study, materials, folder, reporter)
+        if bench.finished():
+            reporter.say(f"{folder.root} holds this study, complete: nothing to do")
+            return bench.filed_summary()
+        bench.begin()
+        base = Variant(BASELINE)
+        measured = [bench.measure(base, materials.target), bench.measure(base, materials.general)]
+        if materials.few_shot:
+            shots = f"{study.target.baseline_shots}-shot"
+            measured.append(bench.measure(Variant(f"{BASELINE} ({shots})"), materials.few_shot, prompt_note=shots))
+        for settings in study.runs:
+            tuned = Variant(settings.name, adapter=bench.train(settings))
+            measured += [bench.measure(tuned, materials.target), bench.measure(tuned, materials.general)]
+        return bench.report(measured, tolerated=allow_failing_audit)

@@ -1,0 +1,152 @@
+"""A study made concrete: its tasks, its train set, and the keys its results are filed under.
+
+A `Study` enters, with the sandbox that runs SQL; plain values leave. No weights are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from contrapeso.audit import Evidence
+from contrapeso.data import load_mmlu, load_spider, mmlu_folder, spider_folder
+from contrapeso.errors import ModelError
+from contrapeso.models.loading import load_tokenizer, resolve_device, resolve_dtype, weights_identity
+from contrapeso.report.measurement import Measurement, StudyFacts
+from contrapeso.settings import LeaveOut, LoraSettings, ModelSettings, RunSettings
+from contrapeso.sql import Sandbox, judge_sql
+from contrapeso.sql.schema import read_schema
+from contrapeso.store import fingerprint
+from contrapeso.study import Study
+from contrapeso.tasks.base import Item, Task
+from contrapeso.tasks.multiple_choice import MultipleChoice
+from contrapeso.tasks.text_to_sql import TextToSQL, choose_shots
+from contrapeso.training.examples import Example, training_examples
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What a study works with.
+
+    Attributes:
+        target: the text-to-SQL task with the prompt every variant gets.
+        few_shot: the same items with shots in the prompt, for one more measurement of the base; or None.
+        general: the multiple-choice task.
+        train: train items of the target.
+        examples: the same as prompt and completion, without shots.
+        base_key: what every result depends on: weights, arithmetic, quantization.
+    """
+
+    target: TextToSQL
+    few_shot: TextToSQL | None
+    general: MultipleChoice
+    train: tuple[Item, ...]
+    examples: tuple[Example, ...]
+    base_key: Mapping[str, str]
+
+    @property
+    def examples_hash(self) -> str:
+        """Hash of what the runs learn."""
+        return fingerprint([(e.prompt.text, e.prompt.chat, e.completion) for e in self.examples])
+
+    def outcome_key(self, task: Task, adapter: str) -> dict[str, str]:
+        """Key of outcomes: the base, the adapter's hash ("none" for the base itself), the task."""
+        return {**self.base_key, "adapter": adapter, "task": task.fingerprint}
+
+    def adapter_key(self, run: RunSettings, seed: int) -> dict[str, str]:
+        """Key of an adapter: the base, every setting that moves a weight, the examples, the seed."""
+        settings = {name: getattr(run, name) for name in LoraSettings.model_fields if name != "checkpoint_steps"}
+        return {
+            **self.base_key,
+            "settings": fingerprint(settings),
+            "examples": self.examples_hash,
+            "seed": str(seed),
+        }
+
+    def evidence(self, facts: StudyFacts, measured: Sequence[Measurement]) -> Evidence:
+        """What the audit looks at: measurements, gold against itself, prompts, and what was seen in training."""
+        target = self.target
+        triples = [(item.database, item.gold, item.gold) for item in target.items if item.database]
+        verdicts = judge_sql(target.sandbox, triples)
+        one_a_database = {item.database: item for item in target.items}.values()
+        shots = {item.id: item for task in (target, self.few_shot) if task for item in task.shots}
+        dev = (item for items in self.general.dev_shots.values() for item in items[: self.general.shots])
+        return Evidence(
+            facts=facts,
+            measurements=measured,
+            gold_verdicts={item.id: v.rules["unordered"] for item, v in zip(target.items, verdicts, strict=True)},
+            schema_shown={item.id: _shows_schema(target, item) for item in one_a_database},
+            evaluated={item.id: _content(item) for item in (*target.items, *self.general.items)},
+            seen={item.id: _content(item) for item in (*self.train, *shots.values(), *dev)},
+        )
+
+
+def _shows_schema(task: TextToSQL, item: Item) -> bool:
+    """Whether the prompt names every table and column of the item's database."""
+    text = task.prompt(item).text
+    schema = read_schema(item.database) if item.database else None
+    return schema is not None and all(
+        name in text for table in schema.tables for name in (table.name, *(column.name for column in table.columns))
+    )
+
+
+def _content(item: Item) -> str:
+    """What makes two items the same question: its text with its database, or with its options."""
+    return "\n".join((item.question, *(item.choices or (item.group,))))
+
+
+def gather(study: Study, sandbox: Sandbox) -> Materials:
+    """Load and check everything a study needs except weights.
+
+    Raises:
+        DataError, ModelError, ResourceError: something is missing or malformed; the message names it.
+    """
+    target, model = study.target, study.model
+    tokenizer = load_tokenizer(model.id, model.revision)
+    chat = _use_chat(model, tokenizer)
+    folder = spider_folder(target.data)
+    train = load_spider(folder, "train", limit=target.train_limit)
+    items = load_spider(folder, "dev", limit=target.limit, leave_out=_reasons(target.leave_out))
+    mmlu = load_mmlu(
+        mmlu_folder(study.general.data),
+        subjects=study.general.subjects,
+        limit_per_subject=study.general.limit_per_subject,
+    )
+    zero_shot = TextToSQL(
+        items, sandbox, schema_style=target.schema_style, chat=chat, max_new_tokens=target.max_new_tokens
+    )
+
+    def with_shots(count: int) -> TextToSQL:
+        return replace(zero_shot, shots=choose_shots(train, count, seed=study.seed))
+
+    return Materials(
+        target=with_shots(target.shots),
+        few_shot=with_shots(target.baseline_shots) if target.baseline_shots else None,
+        general=MultipleChoice(mmlu.test, mmlu.dev, shots=study.general.shots),
+        train=train,
+        examples=tuple(training_examples(train, zero_shot.prompt)),
+        base_key=_base_key(model),
+    )
+
+
+def _base_key(model: ModelSettings) -> dict[str, str]:
+    device = resolve_device(model.device)
+    return {
+        "model": weights_identity(model.id, model.revision),
+        "dtype": resolve_dtype(model.dtype, device),
+        "quantization": model.quantization,
+    }
+
+
+def _use_chat(model: ModelSettings, tokenizer: Any) -> bool:
+    has_template = bool(getattr(tokenizer, "chat_template", None))
+    if model.chat == "always" and not has_template:
+        raise ModelError(
+            f'model.chat is "always" but the tokenizer of {model.id} has no chat template: set it to "auto"'
+        )
+    return has_template and model.chat != "never"
+
+
+def _reasons(left_out: tuple[LeaveOut, ...]) -> dict[str, str]:
+    return {item: entry.reason for entry in left_out for item in entry.items}

@@ -1,0 +1,109 @@
+"""LoRA adapters on one base model: put on, switched, taken off.
+
+Folders in PEFT format enter. The base model itself is changed in place while an adapter is on it (PEFT replaces its
+linear layers by wrapped ones), so code that holds the base needs no other handle to answer for a variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from contrapeso.errors import ModelError
+from contrapeso.models.loading import hash_files
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def adapter_identity(folder: Path) -> str:
+    """SHA-256 over an adapter's configuration and weights, as 64 hex digits: what its results are keyed by.
+
+    Args:
+        folder: an adapter in PEFT format.
+
+    Raises:
+        ModelError: one of the two files is missing.
+    """
+    files = [folder / name for name in ADAPTER_FILES]
+    for path in files:
+        if not path.is_file():
+            raise ModelError(f"{folder} is no adapter in PEFT format: it has no {path.name}")
+    return hash_files(files)
+
+
+class Adapters:
+    """The adapters attached to one base model. Each is loaded once, at its first use."""
+
+    def __init__(self, base: Any) -> None:
+        self._base = base
+        self._wrapped: Any = None
+        self._names: dict[str, str] = {}
+
+    @contextmanager
+    def using(self, folder: Path | None) -> Iterator[None]:
+        """Within the block the base model answers with this adapter; with None, as the bare base.
+
+        Args:
+            folder: an adapter in PEFT format, or None.
+
+        Raises:
+            ModelError: the adapter is missing or does not fit the base.
+        """
+        if folder is None:
+            if self._wrapped is None:
+                yield
+            else:
+                with self._wrapped.disable_adapter():
+                    yield
+            return
+        name = self._load(folder)
+        self._wrapped.set_adapter(name, inference_mode=True)
+        # PEFT puts new layers in training mode when it wraps a base in training mode; dropout must never be on here.
+        self._base.eval()
+        yield
+
+    def detach(self) -> None:
+        """Take all adapters off: the base is again the very modules it was, ready to be trained upon."""
+        if self._wrapped is not None:
+            self._wrapped.unload()
+            vars(self._base).pop("peft_config", None)  # PEFT leaves it and would warn at the next adapter
+            self._wrapped = None
+            self._names = {}
+
+    def _load(self, folder: Path) -> str:
+        # Keyed by content: a folder that was trained anew under the same path is another adapter.
+        identity = adapter_identity(folder)
+        if identity in self._names:
+            return self._names[identity]
+        # A prefix, because PEFT keeps adapters in a ModuleDict, where names such as `half` or `train` are refused.
+        name = f"variant_{len(self._names)}"
+        from peft import PeftModel
+
+        try:
+            if self._wrapped is None:
+                self._wrapped = PeftModel.from_pretrained(self._base, str(folder), adapter_name=name)
+            else:
+                self._wrapped.load_adapter(str(folder), adapter_name=name, is_trainable=False)
+        except (ValueError, RuntimeError, KeyError, OSError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ModelError(f"the adapter {folder} does not fit this base model ({reason})") from error
+        self._require_all_weights_used(folder, name)
+        self._names[identity] = name
+        return name
+
+    def _require_all_weights_used(self, folder: Path, name: str) -> None:
+        # PEFT leaves out weights of layers the base lacks, and starts missing ones afresh, with a warning at most.
+        from peft import get_peft_model_state_dict
+        from safetensors import safe_open
+
+        with safe_open(folder / ADAPTER_FILES[1], framework="pt") as weights:
+            given = set(weights.keys())
+        used = set(get_peft_model_state_dict(self._wrapped, adapter_name=name, save_embedding_layers=False))
+        if given != used:
+            self.detach()
+            raise ModelError(
+                f"the adapter {folder} does not fit this base model (weights of {len(given - used)} layers too many, "
+                f"{len(used - given)} missing): was it trained on another one?"
+            )

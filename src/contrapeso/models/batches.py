@@ -1,0 +1,114 @@
+"""How prompts are divided into batches, and the padded tensors of one batch.
+
+Token ids enter; batches leave. The division depends on the prompts (and the engine's limits) alone, never on what has
+been answered already, so a resumed evaluation computes the very same batches and ends in the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+SHORTEST_SHARED = 16  # tokens; below this a cache of the prefix costs more than it saves
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Prompts answered together.
+
+    Attributes:
+        rows: their places in the list of prompts.
+        shared: how many leading tokens all of them have in common and take from one cache; 0 means none.
+    """
+
+    rows: tuple[int, ...]
+    shared: int = 0
+
+
+def plan_batches(
+    tokens: Sequence[Sequence[int]],
+    keys: Sequence[Hashable],
+    *,
+    room: int,
+    smallest_group: int,
+    batch_size: int,
+    token_budget: int,
+) -> list[Batch]:
+    """Divide prompts into batches: those that share a prefix together, the rest by length, longest first.
+
+    Longest first puts prompts of similar length together, which saves padding, and meets an out-of-memory at once
+    rather than after an hour. Equal lengths keep their order.
+
+    Args:
+        tokens: token ids of each whole prompt.
+        keys: prompts with equal keys share a prefix; None never shares. How much they share is read off the tokens,
+            because a tokenizer may merge across the end of the shared text.
+        room: tokens to be generated for each prompt; they count against the budget.
+        smallest_group: fewer prompts than this do not get batches of their own for their prefix.
+        batch_size: most prompts in a batch.
+        token_budget: most tokens in a batch, padding included, shared ones counted for every row (their cache is
+            expanded); a longer prompt makes a batch of its own.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    alone: list[int] = []
+    for row, key in enumerate(keys):
+        (alone if key is None else groups.setdefault(key, [])).append(row)
+    together: list[tuple[list[int], int]] = []
+    for rows in groups.values():
+        shared = common_prefix([tokens[row] for row in rows]) if len(rows) >= max(2, smallest_group) else 0
+        if shared >= SHORTEST_SHARED:
+            together.append((rows, shared))
+        else:
+            alone.extend(rows)
+    together.append((sorted(alone), 0))
+    lengths = [len(ids) + room for ids in tokens]
+    together.sort(key=lambda group: -max((lengths[row] for row in group[0]), default=0))
+    batches = []
+    for rows, shared in together:
+        order = sorted(rows, key=lambda row: -lengths[row])
+        batches += [Batch(chunk, shared) for chunk in _chunks(order, lengths, batch_size, token_budget)]
+    return batches
+
+
+def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
+    """How many leading tokens all sequences share, leaving each at least one token of its own."""
+    # The first and last in sorted order differ at least as early as any other two.
+    first, last = min(map(list, sequences)), max(map(list, sequences))
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    return min(same, min(len(sequence) for sequence in sequences) - 1)
+
+
+def pad(sequences: Sequence[Sequence[int]], *, pad_token: int, side: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask of a batch, both of shape [rows, longest], dtype int64.
+
+    Args:
+        sequences: token ids of each row.
+        pad_token: fills the rest; the mask is 0 there.
+        side: `left` or `right`, where the padding goes.
+    """
+    import torch
+
+    longest = max(len(sequence) for sequence in sequences)
+    ids = torch.full((len(sequences), longest), pad_token, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        where = slice(longest - len(sequence), longest) if side == "left" else slice(0, len(sequence))
+        ids[row, where] = torch.tensor(sequence, dtype=torch.long)
+        mask[row, where] = 1
+    return ids, mask
+
+
+def _chunks(order: Sequence[int], lengths: Sequence[int], batch_size: int, token_budget: int) -> list[tuple[int, ...]]:
+    # `order` is longest first, so a chunk's first row fixes its padded length.
+    chunks: list[tuple[int, ...]] = []
+    start = 0
+    while start < len(order):
+        rows = max(1, min(batch_size, token_budget // lengths[order[start]]))
+        chunks.append(tuple(order[start : start + rows]))
+        start += rows
+    return chunks

@@ -1,0 +1,1 @@
+"""Fine-tuning: examples, the LoRA run, its checkpoints."""

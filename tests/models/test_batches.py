@@ -1,0 +1,69 @@
+"""Dividing prompts into batches."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contrapeso.models.batches import common_prefix, pad, plan_batches
+
+
+@given(st.lists(st.integers(1, 60), min_size=1), st.integers(1, 9), st.integers(1, 300))
+def test_batches_cover_every_prompt_once_within_the_limits(
+    lengths: list[int], batch_size: int, token_budget: int
+) -> None:
+    tokens = [[1] * length for length in lengths]
+    batches = plan_batches(
+        tokens, [None] * len(tokens), room=0, smallest_group=2, batch_size=batch_size, token_budget=token_budget
+    )
+    rows = [row for batch in batches for row in batch.rows]
+    assert sorted(rows) == list(range(len(lengths)))
+    assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
+    for batch in batches:
+        longest = max(lengths[row] for row in batch.rows)
+        assert len(batch.rows) <= batch_size
+        assert len(batch.rows) == 1 or longest * len(batch.rows) <= token_budget
+
+
+def test_equal_lengths_keep_their_order_and_tokens_to_be_generated_count() -> None:
+    tokens = [[1] * length for length in (5, 9, 5, 9, 5)]
+    batches = plan_batches(tokens, [None] * 5, room=11, smallest_group=2, batch_size=9, token_budget=40)
+    assert [batch.rows for batch in batches] == [(1, 3), (0, 2), (4,)]
+
+
+def test_groups_too_small_for_a_cache_of_their_own_join_the_rest() -> None:
+    tokens = [[group] * 20 + [row] for row, group in enumerate([1, 1, 1, 2, 2, 3])]
+    keys = [1, 1, 1, 2, 2, 3]
+    plan = plan_batches(tokens, keys, room=0, smallest_group=3, batch_size=9, token_budget=999)
+    assert [(batch.rows, batch.shared) for batch in plan] == [((0, 1, 2), 20), ((3, 4, 5), 0)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 30)), min_size=1, max_size=40), st.integers(1, 5))
+def test_batches_cover_every_prompt_once_and_share_only_what_is_equal(
+    shapes: list[tuple[int, int]], batch_size: int
+) -> None:
+    tokens = [[group] * 20 + list(range(100, 100 + own)) for group, own in shapes]
+    keys = [group or None for group, _ in shapes]
+    batches = plan_batches(tokens, keys, room=0, smallest_group=2, batch_size=batch_size, token_budget=1000)
+    assert sorted(row for batch in batches for row in batch.rows) == list(range(len(tokens)))
+    for batch in batches:
+        assert len({tuple(tokens[row][: batch.shared]) for row in batch.rows}) == 1
+        assert all(len(tokens[row]) > batch.shared for row in batch.rows)
+        if batch.shared == 0:
+            continue
+        group = keys[batch.rows[0]]
+        assert batch.shared >= 20 and all(keys[row] == group is not None for row in batch.rows)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "expected"),
+    [([[1, 2, 3], [1, 2, 4]], 2), ([[1, 2], [1, 2, 3]], 1), ([[1, 2], [1, 2]], 1), ([[2], [1]], 0)],
+)
+def test_the_common_prefix_leaves_every_prompt_a_token_of_its_own(sequences: list[list[int]], expected: int) -> None:
+    assert common_prefix(sequences) == expected
+
+
+def test_padding_goes_to_the_side_asked_for() -> None:
+    ids, mask = pad([[1, 2, 3], [4]], pad_token=9, side="left")
+    assert ids.tolist() == [[1, 2, 3], [9, 9, 4]] and mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+    ids, mask = pad([[1, 2, 3], [4]], pad_token=9, side="right")
+    assert ids.tolist() == [[1, 2, 3], [4, 9, 9]] and mask.tolist() == [[1, 1, 1], [1, 0, 0]]

@@ -1,0 +1,239 @@
+"""The local engine against plain transformers calls on the same tiny model."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from tiny import save_tiny_mistral
+from transformers import AutoModelForCausalLM
+
+from contrapeso.errors import ModelError, ResourceError
+from contrapeso.models import decoding, local
+from contrapeso.models.engine import Variant
+from contrapeso.models.loading import LoadedModel, load_model
+from contrapeso.models.local import LocalEngine
+from contrapeso.models.prompts import encode
+from contrapeso.tasks.base import Prompt
+
+BASE = Variant("Baseline Model")
+LETTERS = ("A", "B", "C", "D")
+
+
+def question_prompts(groups: int = 3, each: int = 5) -> list[Prompt]:
+    prompts = []
+    for number in range(each):
+        for group in range(groups):
+            shots = f"The following are questions about topic {group}. Is it so? Answer: B\n" * (1 + group)
+            prompts.append(Prompt(shots, f"Question {'very ' * number}long about {group}, {number}?\nAnswer:"))
+    return prompts
+
+
+def sql_prompts() -> list[Prompt]:
+    schema = "CREATE TABLE singer (id, name); CREATE TABLE concert (id, year)\n"
+    return [Prompt(schema, f"Show {'the ' * n}name number {n}.", chat=bool(n % 2)) for n in range(9)]
+
+
+def engine(loaded: LoadedModel, **limits: int) -> LocalEngine:
+    return LocalEngine(loaded.model, loaded.tokenizer, **limits)
+
+
+def all_scores(engine: LocalEngine, prompts: list[Prompt], variant: Variant = BASE, skip: Any = ()) -> dict[int, Any]:
+    found = {}
+    for rows, replies in engine.score_options(variant, prompts, letters=LETTERS, skip=frozenset(skip)):
+        found.update(zip(rows, replies, strict=True))
+    return found
+
+
+def all_texts(
+    engine: LocalEngine, prompts: list[Prompt], variant: Variant = BASE, stop: tuple[str, ...] = (), tokens: int = 12
+) -> dict[int, Any]:
+    found = {}
+    for rows, replies in engine.generate(variant, prompts, max_new_tokens=tokens, stop=stop, skip=frozenset()):
+        found.update(zip(rows, replies, strict=True))
+    return found
+
+
+def plain_scores(model: Any, tokenizer: Any, prompt: Prompt) -> list[float]:
+    """One prompt, one forward pass, no cache, no padding."""
+    ids = encode(tokenizer, prompt)
+    with torch.no_grad():
+        log_probabilities = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+    return [log_probabilities[tokenizer.encode(f" {letter}", add_special_tokens=False)[0]].item() for letter in LETTERS]
+
+
+def plain_generation(model: Any, tokenizer: Any, prompt: Prompt, tokens: int) -> list[int]:
+    ids = encode(tokenizer, prompt)
+    out = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=tokens, pad_token_id=0)
+    return out[0, len(ids) :].tolist()
+
+
+@pytest.mark.parametrize("changes", [{}, {"sliding_window": 12}], ids=["full attention", "sliding window"])
+def test_scores_from_a_shared_prefix_equal_one_plain_forward_per_prompt(
+    tmp_path: Path, changes: dict[str, int]
+) -> None:
+    loaded = load_model(str(save_tiny_mistral(tmp_path / "m", **changes)), device="cpu")
+    prompts = question_prompts()
+    scores = all_scores(engine(loaded, batch_size_score=3), prompts)
+    assert sorted(scores) == list(range(len(prompts)))
+    for row, prompt in enumerate(prompts):
+        expected = plain_scores(loaded.model, loaded.tokenizer, prompt)
+        assert scores[row].log_probabilities == pytest.approx(expected, abs=1e-5)
+
+
+def test_prefixes_really_are_shared_and_computed_once(tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+
+    def counting(model: Any, prefix: list[int]) -> Any:
+        computed.append(len(prefix))
+        return decoding.prefix_cache(model, prefix)
+
+    monkeypatch.setattr(local, "prefix_cache", counting)
+    all_scores(engine(tiny, batch_size_score=2), question_prompts(groups=3, each=5))
+    assert len(computed) == 3
+    assert min(computed) >= 16
+
+
+def test_a_model_without_key_value_cache_scores_and_generates_the_same(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_cache = all_scores(engine(tiny), question_prompts()), all_texts(engine(tiny), sql_prompts())
+    monkeypatch.setattr(type(tiny.model), "_supports_default_dynamic_cache", classmethod(lambda cls: False))
+    without = all_scores(engine(tiny), question_prompts()), all_texts(engine(tiny), sql_prompts())
+    for row, reply in without[0].items():
+        assert reply.log_probabilities == pytest.approx(with_cache[0][row].log_probabilities, abs=1e-5)
+    assert without[1] == with_cache[1]
+
+
+def test_greedy_is_option_says_whether_the_likeliest_token_is_a_letter(tiny: LoadedModel) -> None:
+    prompts = question_prompts()
+    letters = {tiny.tokenizer.encode(f" {letter}", add_special_tokens=False)[0] for letter in LETTERS}
+    # Lift the letters' output rows for a part of the prompts' range, so that both answers occur.
+    with torch.no_grad():
+        for token in letters:
+            tiny.model.lm_head.weight[token] *= 2.5
+    scores = all_scores(engine(tiny), prompts)
+    expected = [plain_generation(tiny.model, tiny.tokenizer, prompt, 1)[0] in letters for prompt in prompts]
+    assert [scores[row].greedy_is_option for row in range(len(prompts))] == expected
+    assert len(set(expected)) == 2
+
+
+def test_an_option_of_several_tokens_is_refused_by_name(tiny: LoadedModel) -> None:
+    with pytest.raises(ModelError, match="' Zebra' is not a single token"):
+        list(engine(tiny).score_options(BASE, question_prompts(), letters=("A", "Zebra"), skip=frozenset()))
+
+
+@pytest.mark.parametrize("changes", [{}, {"sliding_window": 12}], ids=["full attention", "sliding window"])
+def test_batched_generation_equals_generate_one_prompt_at_a_time(tmp_path: Path, changes: dict[str, int]) -> None:
+    loaded = load_model(str(save_tiny_mistral(tmp_path / "m", **changes)), device="cpu")
+    prompts = sql_prompts()
+    replies = all_texts(engine(loaded, batch_size_generate=4), prompts, tokens=24)
+    texts = set()
+    for row, prompt in enumerate(prompts):
+        expected = plain_generation(loaded.model, loaded.tokenizer, prompt, 24)
+        assert replies[row].text == loaded.tokenizer.decode(expected, skip_special_tokens=True)
+        assert replies[row].tokens == len(expected)
+        assert replies[row].stopped == (expected[-1] == loaded.tokenizer.eos_token_id)
+        texts.add(replies[row].text)
+    assert len(texts) > 3, "the tiny model should answer prompts differently, or this proves little"
+
+
+@pytest.mark.parametrize("changes", [{}, {"sliding_window": 12}], ids=["full attention", "sliding window"])
+def test_generation_shares_schemas_except_under_a_sliding_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, int]
+) -> None:
+    computed: list[int] = []
+    monkeypatch.setattr(
+        local, "prefix_cache", lambda model, prefix: computed.append(1) or decoding.prefix_cache(model, prefix)
+    )
+    loaded = load_model(str(save_tiny_mistral(tmp_path / "m", **changes)), device="cpu")
+    all_texts(engine(loaded, batch_size_generate=4), sql_prompts())
+    assert len(computed) == (0 if changes else 2), "one for plain prompts and one for chat prompts"
+
+
+def test_end_of_sequence_ends_one_row_and_not_its_neighbours(tiny: LoadedModel) -> None:
+    prompts = sql_prompts()
+    free = [plain_generation(tiny.model, tiny.tokenizer, prompt, 12) for prompt in prompts]
+    ending = free[0][4]  # make a token that row 0 generates the end of sequence
+    tiny.model.generation_config.eos_token_id = [ending]
+    replies = all_texts(engine(tiny), prompts)
+    for row, tokens in enumerate(free):
+        expected = tokens.index(ending) + 1 if ending in tokens else len(tokens)
+        assert (replies[row].tokens, replies[row].stopped) == (expected, ending in tokens)
+    assert any(reply.stopped for reply in replies.values()) and not all(reply.stopped for reply in replies.values())
+
+
+def test_generation_stops_at_a_stop_string_and_cuts_it_off(tiny: LoadedModel) -> None:
+    prompts = sql_prompts()
+    free = {row: reply.text for row, reply in all_texts(engine(tiny), prompts).items()}
+    stop = next(free[0][at : at + 2] for at in range(3, len(free[0]) - 2) if free[0][at : at + 2].isprintable())
+    replies = all_texts(engine(tiny), prompts, stop=(stop, "never generated"))
+    for row, text in free.items():
+        assert replies[row].text == text.split(stop)[0]
+        assert replies[row].stopped == (stop in text)
+    assert replies[0].tokens < 12
+
+
+def test_a_resumed_evaluation_gives_the_same_bits(tiny: LoadedModel) -> None:
+    prompts = question_prompts()
+    whole = all_scores(engine(tiny, batch_size_score=2), prompts)
+    done = list(whole)[: len(whole) // 2]
+    resumed = all_scores(engine(tiny, batch_size_score=2), prompts, skip=done)
+    assert set(done) - set(resumed), "finished batches should be left out"
+    assert set(resumed) | set(done) == set(range(len(prompts)))
+    assert resumed == {row: whole[row] for row in resumed}
+
+
+def test_a_batch_with_one_unanswered_prompt_is_computed_whole(tiny: LoadedModel) -> None:
+    prompts = sql_prompts()
+    batches = [rows for rows, _ in engine(tiny, batch_size_generate=4).generate(
+        BASE, prompts, max_new_tokens=2, stop=(), skip=frozenset()
+    )]  # fmt: skip
+    answered = frozenset(range(len(prompts))) - {batches[1][2]}
+    again = [rows for rows, _ in engine(tiny, batch_size_generate=4).generate(
+        BASE, prompts, max_new_tokens=2, stop=(), skip=answered
+    )]  # fmt: skip
+    assert again == [batches[1]]
+
+
+def test_a_variant_answers_as_its_adapter_and_the_base_as_itself(
+    tiny: LoadedModel, tiny_folder: Path, adapter_folder: Path
+) -> None:
+    prompts = question_prompts()
+    subject = engine(tiny)
+    before = all_scores(subject, prompts)
+    tuned = all_scores(subject, prompts, Variant("Fine-Tuned Run 1", adapter_folder))
+    after = all_scores(subject, prompts)
+    assert after == before
+    reference = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_folder), adapter_folder).eval()
+    for row, prompt in enumerate(prompts):
+        expected = plain_scores(reference, tiny.tokenizer, prompt)
+        assert tuned[row].log_probabilities == pytest.approx(expected, abs=1e-5)
+        assert tuned[row].log_probabilities != pytest.approx(before[row].log_probabilities, abs=1e-2)
+        assert tuned[row].prompt_sha == before[row].prompt_sha
+
+
+def test_a_prompt_too_long_for_the_model_keeps_its_end_and_says_so(tmp_path: Path) -> None:
+    loaded = load_model(str(save_tiny_mistral(tmp_path / "m", max_position_embeddings=64)), device="cpu")
+    prompts = [Prompt("", "Show the name. " * 40), Prompt("", "Show the name.")]
+    replies = all_texts(engine(loaded), prompts, tokens=8)
+    assert [replies[row].truncated for row in (0, 1)] == [True, False]
+    tokens = encode(loaded.tokenizer, prompts[0])
+    assert replies[0].prompt_tokens == len(tokens)
+    out = loaded.model.generate(torch.tensor([tokens[-56:]]), do_sample=False, max_new_tokens=8, pad_token_id=0)
+    assert replies[0].text == loaded.tokenizer.decode(out[0, 56:], skip_special_tokens=True)
+
+
+def test_an_answer_longer_than_the_model_is_refused(tiny: LoadedModel) -> None:
+    with pytest.raises(ModelError, match="the model holds 512 tokens"):
+        all_texts(engine(tiny), sql_prompts(), tokens=512)
+
+
+def test_running_out_of_memory_names_the_setting_to_lower(tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*args: Any, **kwargs: Any) -> Any:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(local, "generate_greedy", no_memory)
+    with pytest.raises(ResourceError, match=r"lower evaluate\.generate_batch"):
+        all_texts(engine(tiny), sql_prompts())
