@@ -10,7 +10,7 @@ Every check is a pure function of the evidence, listed in `CHECKS`; its name is 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from contrapeso.report.measurement import Check, Measurement, StudyFacts
 from contrapeso.stats.intervals import wilson_interval
@@ -96,7 +96,7 @@ def unstopped_answers(evidence: Evidence) -> Check:
             for m in evidence.measurements
             if m.kind == "generation"
         ],
-        found="of answers are empty or were cut at the token limit; raise the limit or look at the stop strings",
+        found="of answers are empty or were cut at the token limit",
         ok="answers end by themselves",
     )
 
@@ -239,7 +239,7 @@ def _verdict(name: str, *, ok: str, fail: _Found = (), warn: _Found = ()) -> Che
         return Check(name, "ok", ok)
     detail = "; ".join(f"{m.variant} on {m.task}: {words}" for m, words in found)
     affects = tuple((m.variant, m.task) for m, _ in fail)
-    return Check(name, "fail" if fail else "warn", detail, affects)
+    return Check(name, "fail" if fail else "warn", detail, affects, tuple(words for _, words in fail))
 
 
 def _by_share(
@@ -255,7 +255,7 @@ def _by_share(
 
 
 def _extend(check: Check, words: str) -> Check:
-    return Check(check.check, check.status, f"{check.detail}; {words}", check.affects)
+    return replace(check, detail=f"{check.detail}; {words}")
 
 
 def _not_told(name: str, what: str) -> Check:

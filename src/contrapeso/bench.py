@@ -174,6 +174,7 @@ class Bench:
     def report(self, measured: Sequence[Measurement], *, tolerated: Sequence[str]) -> dict[str, Any]:
         """Audit, summary and every file that leaves; then the folder is complete."""
         from contrapeso.audit import audit
+        from contrapeso.report.model_card import model_card
         from contrapeso.report.summary import summarize
         from contrapeso.report.write import write_report
 
@@ -189,6 +190,9 @@ class Bench:
             checks = audit(self.materials.evidence(facts, measured))
             summary = summarize(facts, measured, checks=checks, tolerated=tolerated)
             write_report(self.folder.root, summary, measured, self._manifest(complete=True))
+            for run in self.study.runs:
+                card = model_card(run.name, summary, run.model_dump(mode="json"), version=versions()["contrapeso"])
+                write_atomically(self.folder.adapter(run.name) / "README.md", card)
         self._file_manifest(complete=True)
         return self.filed_summary()
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from contrapeso.errors import ContrapesoError, ResourceError
-from contrapeso.materials import gather
-from contrapeso.models.loading import require_quantization, resolve_device, resolve_dtype
+from contrapeso.materials import name_base, read_general, read_target
+from contrapeso.models.loading import load_tokenizer, resolve_device, resolve_dtype
 from contrapeso.models.resources import free_memory_gib, weights_memory_gib
-from contrapeso.sql import Sandbox
 from contrapeso.stats.power import smallest_detectable_difference
 from contrapeso.study import Study
+from contrapeso.tasks import choose_shots
 
 TARGET_DISCORDANT, GENERAL_DISCORDANT = 0.30, 0.10
 """Assumed shares of items whose outcome fine-tuning changes; the report gives the shares measured."""
@@ -52,8 +52,9 @@ def check(study: Study, out: Path) -> list[Finding]:
         Findings in reading order; the study can run when none is `fail`.
     """
     looks: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
-        ("data", lambda: _data(study)),
-        ("device", lambda: [_device(study)]),
+        ("target", lambda: _target(study)),
+        ("general", lambda: _general(study)),
+        ("model", lambda: [_model(study)]),
         ("memory", lambda: [_memory(study)]),
         ("disk", lambda: [_disk(study, out)]),
     )
@@ -67,20 +68,25 @@ def check(study: Study, out: Path) -> list[Finding]:
     return findings
 
 
-def _data(study: Study) -> list[Finding]:
-    with Sandbox(workers=1) as sandbox:
-        materials = gather(study, sandbox)
-    target = [item for item in materials.target.items if not item.left_out]
-    left_out = len(materials.target.items) - len(target)
-    apart = f", {left_out} reported apart" if left_out else ""
-    databases = len({item.group for item in target})
-    general = materials.general.items
+def _target(study: Study) -> list[Finding]:
+    train, items = read_target(study.target)
+    counted = [item for item in items if not item.left_out]
+    apart = f", {len(items) - len(counted)} reported apart" if len(counted) < len(items) else ""
+    databases = len({item.group for item in counted})
+    most_shots = max(study.target.shots, study.target.baseline_shots)
+    choose_shots(train, most_shots, seed=study.seed)
     return [
-        Finding("target", "ok", f"{len(target):,} questions on {databases} databases{apart}"),
-        Finding("train", "ok", f"{len(materials.train):,} examples, {len(study.runs)} runs"),
-        Finding("general", "ok", f"{len(general):,} questions in {len({item.group for item in general})} subjects"),
-        _effect("smallest gain to be seen", len(target), TARGET_DISCORDANT),
-        _effect("smallest loss to be seen", len(general), GENERAL_DISCORDANT),
+        Finding("target", "ok", f"{len(counted):,} questions on {databases} databases{apart}"),
+        Finding("train", "ok", f"{len(train):,} examples, {len(study.runs)} runs"),
+        _effect("smallest gain to be seen", len(counted), TARGET_DISCORDANT),
+    ]
+
+
+def _general(study: Study) -> list[Finding]:
+    items = read_general(study.general).items
+    return [
+        Finding("general", "ok", f"{len(items):,} questions in {len({item.group for item in items})} subjects"),
+        _effect("smallest loss to be seen", len(items), GENERAL_DISCORDANT),
     ]
 
 
@@ -93,10 +99,12 @@ def _effect(subject: str, n: int, discordant_share: float) -> Finding:
     return Finding(subject, status, f"{100 * smallest:.1f} points {assumption}")
 
 
-def _device(study: Study) -> Finding:
-    device = resolve_device(study.model.device)
-    require_quantization(study.model.quantization, device, asked=study.model.device)
-    return Finding("device", "ok", f"{device}, {resolve_dtype(study.model.dtype, device)}, {study.model.quantization}")
+def _model(study: Study) -> Finding:
+    model = study.model
+    base = name_base(model)
+    load_tokenizer(model.id, model.revision)
+    how = f"{resolve_device(model.device)}, {base['dtype']}, quantization {base['quantization']}"
+    return Finding("model", "ok", f"{model.id} ({base['model'][:19]}) on {how}")
 
 
 def _memory(study: Study) -> Finding:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from contrapeso.audit import Evidence
 from contrapeso.data import load_mmlu, load_spider, mmlu_folder, spider_folder
 from contrapeso.errors import ModelError
-from contrapeso.models.loading import load_tokenizer, resolve_device, resolve_dtype, weights_identity
+from contrapeso.models.loading import (
+    load_tokenizer,
+    require_quantization,
+    resolve_device,
+    resolve_dtype,
+    weights_identity,
+)
 from contrapeso.report.measurement import Measurement, StudyFacts
-from contrapeso.settings import LeaveOut, LoraSettings, ModelSettings, RunSettings
+from contrapeso.settings import GeneralSettings, LoraSettings, ModelSettings, RunSettings, TargetSettings
 from contrapeso.sql import Sandbox, judge_sql
 from contrapeso.sql.schema import read_schema
 from contrapeso.store import fingerprint
@@ -92,8 +97,46 @@ def _shows_schema(task: TextToSQL, item: Item) -> bool:
 
 
 def _content(item: Item) -> str:
-    """What makes two items the same question: its text with its database, or with its options."""
-    return "\n".join((item.question, *(item.choices or (item.group,))))
+    """What makes two items one question: group (a shot is shown to its own subject only), text and options."""
+    return "\n".join((item.group, item.question, *item.choices))
+
+
+def read_target(settings: TargetSettings) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Train items and evaluated items of the target task.
+
+    Raises:
+        DataError: a file is missing or malformed; the message names it.
+    """
+    folder = spider_folder(settings.data)
+    reasons = {item: entry.reason for entry in settings.leave_out for item in entry.items}
+    train = load_spider(folder, "train", limit=settings.train_limit)
+    return train, load_spider(folder, "dev", limit=settings.limit, leave_out=reasons)
+
+
+def read_general(settings: GeneralSettings) -> MultipleChoice:
+    """The general task.
+
+    Raises:
+        DataError: a file is missing or malformed; the message names it.
+    """
+    folder = mmlu_folder(settings.data)
+    mmlu = load_mmlu(folder, subjects=settings.subjects, limit_per_subject=settings.limit_per_subject)
+    return MultipleChoice(mmlu.test, mmlu.dev, shots=settings.shots)
+
+
+def name_base(settings: ModelSettings) -> dict[str, str]:
+    """What every result depends on: the exact weights, their arithmetic, their quantization.
+
+    Raises:
+        ModelError, ResourceError: the model is not there, or this machine cannot run it so.
+    """
+    device = resolve_device(settings.device)
+    require_quantization(settings.quantization, device, asked=settings.device)
+    return {
+        "model": weights_identity(settings.id, settings.revision),
+        "dtype": resolve_dtype(settings.dtype, device),
+        "quantization": settings.quantization,
+    }
 
 
 def gather(study: Study, sandbox: Sandbox) -> Materials:
@@ -102,19 +145,16 @@ def gather(study: Study, sandbox: Sandbox) -> Materials:
     Raises:
         DataError, ModelError, ResourceError: something is missing or malformed; the message names it.
     """
-    target, model = study.target, study.model
-    tokenizer = load_tokenizer(model.id, model.revision)
-    chat = _use_chat(model, tokenizer)
-    folder = spider_folder(target.data)
-    train = load_spider(folder, "train", limit=target.train_limit)
-    items = load_spider(folder, "dev", limit=target.limit, leave_out=_reasons(target.leave_out))
-    mmlu = load_mmlu(
-        mmlu_folder(study.general.data),
-        subjects=study.general.subjects,
-        limit_per_subject=study.general.limit_per_subject,
-    )
+    target = study.target
+    train, items = read_target(target)
+    general = read_general(study.general)
+    base_key = name_base(study.model)
     zero_shot = TextToSQL(
-        items, sandbox, schema_style=target.schema_style, chat=chat, max_new_tokens=target.max_new_tokens
+        items,
+        sandbox,
+        schema_style=target.schema_style,
+        chat=_use_chat(study.model),
+        max_new_tokens=target.max_new_tokens,
     )
 
     def with_shots(count: int) -> TextToSQL:
@@ -123,30 +163,16 @@ def gather(study: Study, sandbox: Sandbox) -> Materials:
     return Materials(
         target=with_shots(target.shots),
         few_shot=with_shots(target.baseline_shots) if target.baseline_shots else None,
-        general=MultipleChoice(mmlu.test, mmlu.dev, shots=study.general.shots),
+        general=general,
         train=train,
         examples=tuple(training_examples(train, zero_shot.prompt)),
-        base_key=_base_key(model),
+        base_key=base_key,
     )
 
 
-def _base_key(model: ModelSettings) -> dict[str, str]:
-    device = resolve_device(model.device)
-    return {
-        "model": weights_identity(model.id, model.revision),
-        "dtype": resolve_dtype(model.dtype, device),
-        "quantization": model.quantization,
-    }
-
-
-def _use_chat(model: ModelSettings, tokenizer: Any) -> bool:
+def _use_chat(model: ModelSettings) -> bool:
+    tokenizer = load_tokenizer(model.id, model.revision)
     has_template = bool(getattr(tokenizer, "chat_template", None))
     if model.chat == "always" and not has_template:
-        raise ModelError(
-            f'model.chat is "always" but the tokenizer of {model.id} has no chat template: set it to "auto"'
-        )
+        raise ModelError(f'model.chat is "always" but the tokenizer of {model.id} has no chat template: set "auto"')
     return has_template and model.chat != "never"
-
-
-def _reasons(left_out: tuple[LeaveOut, ...]) -> dict[str, str]:
-    return {item: entry.reason for entry in left_out for item in entry.items}

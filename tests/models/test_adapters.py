@@ -77,13 +77,27 @@ def test_a_folder_without_adapter_weights_is_refused(tmp_path: Path) -> None:
         adapter_identity(tmp_path)
 
 
-@pytest.mark.parametrize("changes", [{"hidden_size": 32}, {"num_hidden_layers": 1}, {"num_hidden_layers": 3}])
-def test_an_adapter_of_another_base_is_refused(
+@pytest.mark.parametrize("changes", [{"hidden_size": 32}, {"num_hidden_layers": 3}], ids=["other sizes", "more layers"])
+def test_an_adapter_of_another_base_is_refused_and_the_base_stays_usable(
     tiny: LoadedModel, folders: list[Path], tmp_path: Path, changes: dict[str, int]
 ) -> None:
+    base = logits(tiny.model)
     other = save_random_adapter(tmp_path / "other", save_tiny_mistral(tmp_path / "base", **changes))
-    with pytest.raises(ModelError, match="does not fit this base model"), Adapters(tiny.model).using(other):
-        pass
     adapters = Adapters(tiny.model)
-    with pytest.raises(ModelError, match="does not fit this base model"), adapters.using(other):
+    for _ in range(2):
+        with pytest.raises(ModelError, match="does not fit this base model"), adapters.using(other):
+            pass
+        assert torch.equal(logits(tiny.model), base)
+        with adapters.using(folders[0]):
+            assert not torch.equal(logits(tiny.model), base)
+
+
+def test_an_adapter_with_a_missing_weight_is_refused(tiny: LoadedModel, folders: list[Path], tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    copy = shutil.copytree(folders[0], tmp_path / "copy")
+    weights = load_file(copy / "adapter_model.safetensors")
+    weights.pop(next(iter(weights)))
+    save_file(weights, copy / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match="1 missing"), Adapters(tiny.model).using(copy):
         pass

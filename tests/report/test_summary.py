@@ -121,7 +121,9 @@ def test_a_failed_check_withholds_the_numbers_it_affects_and_no_others() -> None
     assert summary["variants"][RUN_2]["mmlu"]["valid"] is False
     assert summary["variants"][RUN_2]["mmlu"]["invalid_reason"] == "below_chance: 0.7 % where guessing gives 25 %"
     assert summary["variants"][RUN_2]["spider"]["valid"] and summary["variants"][BASE]["mmlu"]["valid"]
-    assert row_of(summary["comparisons"], RUN_2, "mmlu")["verdict"].startswith("not valid: below_chance")
+    assert row_of(summary["comparisons"], RUN_2, "mmlu")["verdict"].startswith(
+        f"not valid: {RUN_2} on mmlu: below_chance"
+    )
     assert row_of(summary["tradeoff"], RUN_2)["valid"] is False and row_of(summary["tradeoff"], RUN_1)["valid"]
     accuracy = f"{100 * summary['variants'][RUN_2]['mmlu']['accuracy']:.1f}"
     rows = [line for line in to_markdown(summary).splitlines() if line.startswith(f"| {RUN_2} | MMLU")]

@@ -72,7 +72,7 @@ def encode_shard(job: tuple[str, int, Mixture]) -> np.ndarray:
     tokenizer = Tokenizer.from_file(tokenizer_file)
     end = tokenizer.token_to_id("</s>")
     texts = list(islice(documents(seed, mixture), DOCUMENTS_PER_SHARD))
-    ids = [token for encoding in tokenizer.encode_batch(texts) for token in [*encoding.ids, end]]
+    ids = [token for encoding in tokenizer.encode_batch_fast(texts) for token in [*encoding.ids, end]]
     return np.asarray(ids, dtype=np.uint16)
 
 

@@ -79,14 +79,16 @@ class Adapters:
             return self._names[identity]
         # A prefix, because PEFT keeps adapters in a ModuleDict, where names such as `half` or `train` are refused.
         name = f"variant_{len(self._names)}"
-        from peft import PeftModel
+        from peft import PeftConfig, PeftModel
 
         try:
             if self._wrapped is None:
-                self._wrapped = PeftModel.from_pretrained(self._base, str(folder), adapter_name=name)
-            else:
-                self._wrapped.load_adapter(str(folder), adapter_name=name, is_trainable=False)
-        except (ValueError, RuntimeError, KeyError, OSError) as error:
+                config = PeftConfig.from_pretrained(str(folder))
+                config.inference_mode = True
+                self._wrapped = PeftModel(self._base, config, adapter_name=name)
+            self._wrapped.load_adapter(str(folder), adapter_name=name, is_trainable=False)
+        except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+            self.detach()  # a half-loaded adapter must not stay on the base
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise ModelError(f"the adapter {folder} does not fit this base model ({reason})") from error
         self._require_all_weights_used(folder, name)

@@ -85,7 +85,8 @@ def prefix_cache(model: Any, prefix: Sequence[int]) -> Any:
     """The key-value cache of one sequence of tokens, one row."""
     cache = new_cache(model)
     ids = torch.tensor([list(prefix)], device=model.device)
-    next_token_logits(model, ids, torch.ones_like(ids), last=torch.tensor([ids.shape[1] - 1]), cache=cache)
+    last = torch.tensor([ids.shape[1] - 1], device=model.device)
+    next_token_logits(model, ids, torch.ones_like(ids), last=last, cache=cache)
     return cache
 
 

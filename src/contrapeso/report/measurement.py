@@ -76,9 +76,11 @@ class Check:
         status: `ok`, `warn` or `fail`.
         detail: what was found, in a sentence.
         affects: (variant, task) of the numbers that a `fail` makes worthless.
+        reasons: why, for each of `affects`; empty when `detail` speaks for all.
     """
 
     check: str
     status: Literal["ok", "warn", "fail"]
     detail: str
     affects: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from typing import Any
 
 from contrapeso.errors import DataError
@@ -222,14 +223,18 @@ def _invalid(checks: Sequence[Check], tolerated: Collection[str]) -> dict[Key, s
     reasons: dict[Key, str] = {}
     for check in checks:
         if check.status == "fail" and check.check not in tolerated:
-            for key in check.affects:
-                reasons.setdefault(key, f"{check.check}: {check.detail}")
+            for key, reason in zip(check.affects, check.reasons or repeat(check.detail), strict=False):
+                reasons.setdefault(key, f"{check.check}: {reason}")
     return reasons
 
 
 def _validity(invalid: Mapping[Key, str], keys: Sequence[Key]) -> dict[str, Any]:
-    reasons = [invalid[key] for key in keys if key in invalid]
-    return {"valid": False, "invalid_reason": reasons[0]} if reasons else {"valid": True}
+    """Whether a number made from these measurements stands; if not, which one fell, by name if one of many."""
+    for variant, task in keys:
+        if (variant, task) in invalid:
+            reason = invalid[variant, task]
+            return {"valid": False, "invalid_reason": reason if len(keys) == 1 else f"{variant} on {task}: {reason}"}
+    return {"valid": True}
 
 
 def _categories_in_use(facts: StudyFacts) -> list[str]:

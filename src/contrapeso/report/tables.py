@@ -13,6 +13,7 @@ from typing import Any
 
 from contrapeso.errors import DataError
 from contrapeso.report.measurement import Measurement
+from contrapeso.report.text import not_valid
 from contrapeso.study import slug
 
 # Category in the summary -> column, in the original's order.
@@ -90,7 +91,7 @@ def _execution_accuracy(summary: Mapping[str, Any]) -> str:
 
 
 def _number(entry: Mapping[str, Any], value: object) -> object:
-    return value if entry["valid"] else f"not valid: {entry['invalid_reason']}"
+    return value if entry["valid"] else not_valid(entry)
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -43,17 +43,22 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def not_valid(entry: Mapping[str, Any]) -> str:
+    """What stands in the place of a number that the audit withholds."""
+    return f"not valid: {entry['invalid_reason']}"
+
+
 def accuracy_cell(entry: Mapping[str, Any]) -> str:
     """Accuracy with its interval, or why there is none."""
     if not entry["valid"]:
-        return f"not valid: {entry['invalid_reason']}"
+        return not_valid(entry)
     return f"{percent(entry['accuracy'])} {span(entry['ci'])}"
 
 
 def rate_cell(tradeoff: Mapping[str, Any]) -> str:
     """Exchange rate with its interval, or why there is none."""
     if not tradeoff["valid"]:
-        return f"not valid: {tradeoff['invalid_reason']}"
+        return not_valid(tradeoff)
     if tradeoff["exchange_rate"] is None:
         return str(tradeoff["reason"])
     low, high = tradeoff["ci"]
@@ -73,7 +78,7 @@ def verdict_sentences(summary: Summary) -> list[str]:
     sentences = []
     for row in summary["tradeoff"]:
         if not row["valid"]:
-            sentences.append(f"{row['variant']} cannot be weighed; not valid: {row['invalid_reason']}")
+            sentences.append(f"{row['variant']} cannot be weighed; {not_valid(row)}.")
             continue
         on_target, on_general = verdicts[row["variant"], target], verdicts[row["variant"], general]
         sentence = f"{row['variant']}: {_change(on_target)} on {name}, {_change(on_general)} on {other}"
@@ -147,7 +152,11 @@ AUDIT_HEAD = ("Check", "Status", "Detail")
 
 def to_markdown(summary: Summary) -> str:
     """The whole report as Markdown (`report.md`)."""
-    lines = [f"# {_md(summary['study'])}", "", *(f"**{_md(line)}**\n" for line in verdict_sentences(summary))]
+    lines = [
+        f"# {plain_markdown(summary['study'])}",
+        "",
+        *(f"**{plain_markdown(line)}**\n" for line in verdict_sentences(summary)),
+    ]
     if not summary["complete"]:
         lines += ["*The study is not complete: measurements are missing.*", ""]
     audit: list[Row] = [(row["check"], row["status"], row["detail"]) for row in summary["audit"]]
@@ -172,7 +181,7 @@ def to_markdown(summary: Summary) -> str:
     ]
     for title, note, head, rows in sections:
         if rows:
-            lines += [f"## {_md(title)}", "", note, "", *_md_table(head, rows), ""]
+            lines += [f"## {plain_markdown(title)}", "", note, "", *markdown_table(head, rows), ""]
     return "\n".join(lines)
 
 
@@ -210,7 +219,7 @@ def _change(row: Mapping[str, Any]) -> str:
     return str(row["verdict"])
 
 
-def _md(text: str) -> str:
+def plain_markdown(text: str) -> str:
     """Text as Markdown that renders as itself: markup characters escaped, newlines flattened."""
     flat = " ".join(text.split())
     for character in "\\`*_{}[]<>#|~$":
@@ -218,5 +227,6 @@ def _md(text: str) -> str:
     return flat.replace("&", "&amp;")
 
 
-def _md_table(head: Row, rows: Sequence[Row]) -> list[str]:
-    return [f"| {' | '.join(map(_md, row))} |" for row in (head, ("---",) * len(head), *rows)]
+def markdown_table(head: Row, rows: Sequence[Row]) -> list[str]:
+    """Lines of a Markdown table; cells are plain text."""
+    return [f"| {' | '.join(map(plain_markdown, row))} |" for row in (head, ("---",) * len(head), *rows)]

@@ -30,8 +30,11 @@ def write_report(
     Raises:
         ResourceError: a file cannot be written.
     """
-    for name, text in csv_files(summary, measurements).items():
+    tables = csv_files(summary, measurements)
+    for name, text in tables.items():
         write_atomically(folder / "csv" / name, text)
+    for stale in set((folder / "csv").glob("avaliacao_*.csv")) - {folder / "csv" / name for name in tables}:
+        stale.unlink()  # of a run that the study no longer has
     for name, chart in charts(summary).items():
         write_atomically(folder / "figures" / f"{name}.svg", to_svg(chart))
         write_atomically(folder / "figures" / f"{name}.png", to_png(chart))

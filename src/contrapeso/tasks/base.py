@@ -113,7 +113,8 @@ class Outcome:
         correct: the headline verdict (rule `unordered` for SQL, letter equality for multiple choice).
         reason: `ok` when correct, otherwise one word on why not (`wrong_result`, `timeout`, `no_such_table`, ...).
         prompt_sha, prompt_tokens, truncated: what was asked.
-        stopped: generation ended by itself; for multiple choice, free generation would have given a letter.
+        stopped: the query ended by itself, before the token limit; for multiple choice, free generation would have
+            given a letter.
         rules: for SQL, the verdict of every rule: {"unordered", "spider", "strict"}.
         log_probabilities: for multiple choice, one per option.
         left_out: why the item is reported apart ("" when it counts).

@@ -132,7 +132,7 @@ class TextToSQL:
                 prompt_sha=reply.prompt_sha,
                 prompt_tokens=reply.prompt_tokens,
                 truncated=reply.truncated,
-                stopped=_generation(reply).stopped,
+                stopped=_ended(_generation(reply), answer),
                 rules=verdict.rules,
                 left_out=item.left_out,
             )
@@ -213,6 +213,11 @@ def _first_statement(sql: str) -> str:
 def _is_over(rest: Sequence[Token]) -> bool:
     following = next((token.text.casefold() for token in rest if token.kind != "space"), "")
     return following not in _GOES_ON
+
+
+def _ended(reply: Generation, answer: str) -> bool:
+    """Whether the query ended by itself: generation stopped, or went on to something that is not the query."""
+    return reply.stopped or not reply.text.rstrip().endswith(answer)
 
 
 def _database(item: Item) -> Path:

@@ -1,0 +1,291 @@
+"""Does the `mistral-7b` preset complete on one GPU, how long does each step take, and how much memory does it need?
+
+In: the real Spider, MMLU and Mistral tokenizer. Out, below `--work`: a slice of both sets, a model with the shape of
+Mistral-7B and random weights, the study folder, `result.json` and the same figures as a table. Random weights cost
+exactly the time and memory of real ones, but never end an answer on their own: time is an upper bound, scores mean
+nothing.
+
+    python -m benchmarks.mistral_7b_shape --spider DIR --mmlu DIR --tokenizer DIR --work DIR [--tiny]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+from contrapeso import Study, load_study, run
+from contrapeso.data import load_mmlu, load_spider
+from contrapeso.tasks.base import Item
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured.
+
+    Attributes:
+        train: training questions.
+        dev: Spider questions.
+        per_subject: MMLU questions of each subject.
+        shape: what differs from Mistral-7B-Instruct-v0.2, as fields of `MistralConfig`.
+        overrides: what differs from the preset.
+    """
+
+    train: int
+    dev: int
+    per_subject: int
+    shape: Mapping[str, int] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+
+
+FULL = Scale(train=32, dev=64, per_subject=2)
+TINY = Scale(
+    train=8,
+    dev=20,
+    per_subject=1,
+    shape={
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    },
+    overrides=("target.max_new_tokens=16",),
+)
+WITHOUT_GPU = ("model.quantization=none", "training.optimizer=adamw")
+
+
+def evenly(values: Sequence[T], count: int) -> list[T]:
+    """`count` of the values at equal distances, the first and the last among them; all when there are no more."""
+    if count >= len(values):
+        return list(values)
+    if count == 1:
+        return [values[0]]
+    return [values[round(place * (len(values) - 1) / (count - 1))] for place in range(count)]
+
+
+def slice_spider(source: Path, target: Path, *, train: int, dev: int) -> None:
+    """Write a slice of a set in Spider's layout, with the databases its questions are about and no others.
+
+    Args:
+        source: the whole set.
+        target: where to; files there are replaced.
+        train: training questions.
+        dev: evaluated questions.
+    """
+    chosen = {
+        "train_spider.json": evenly(load_spider(source, "train"), train),
+        "dev.json": evenly(load_spider(source, "dev"), dev),
+    }
+    databases = {item.group: item.database for items in chosen.values() for item in items}
+    for name, file in databases.items():
+        (target / "database" / name).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target / "database" / name / f"{name}.sqlite")
+    for file_name, items in chosen.items():
+        _write_json(target / file_name, [_spider_entry(item) for item in items])
+    schemas = json.loads((source / "tables.json").read_text(encoding="utf-8"))
+    _write_json(target / "tables.json", [schema for schema in schemas if schema["db_id"] in databases])
+
+
+def slice_mmlu(source: Path, target: Path, *, per_subject: int) -> None:
+    """Write a slice of a set in MMLU's layout: some test questions of every subject, and all shots.
+
+    Args:
+        source: the whole set.
+        target: where to; files there are replaced.
+        per_subject: test questions of each subject.
+    """
+    whole = load_mmlu(source)
+    for subject, shots in whole.dev.items():
+        questions = [item for item in whole.test if item.group == subject]
+        _write_mmlu(target / "dev" / f"{subject}_dev.csv", shots)
+        _write_mmlu(target / "test" / f"{subject}_test.csv", evenly(questions, per_subject))
+
+
+def make_model(folder: Path, tokenizer: Path, shape: Mapping[str, int]) -> dict[str, float]:
+    """Save a Mistral with random weights in bfloat16 and the given tokenizer; whole or not at all.
+
+    Args:
+        folder: where to.
+        tokenizer: a folder with a tokenizer in Hugging Face format; its size is the vocabulary's.
+        shape: what differs from Mistral-7B-Instruct-v0.2.
+
+    Returns:
+        Number of parameters, and seconds to make and to write them.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    # The defaults of `MistralConfig` are v0.1's: a sliding window and another base of the rotary embedding.
+    config = MistralConfig(
+        vocab_size=len(AutoTokenizer.from_pretrained(tokenizer)),
+        max_position_embeddings=32_768,
+        sliding_window=None,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        **shape,
+    )
+    started = time.perf_counter()
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    if device == "cuda":
+        torch.cuda.synchronize()
+    made = time.perf_counter()
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial, max_shard_size="2GB")
+    for file in (*tokenizer.glob("*.json"), *tokenizer.glob("*.jinja")):
+        shutil.copyfile(file, partial / file.name)
+    partial.rename(folder)
+    written = time.perf_counter()
+    return {"parameters": model.num_parameters(), "make_seconds": made - started, "write_seconds": written - made}
+
+
+class Watcher:
+    """A reporter that notes what was said, and after every step the largest GPU memory allocated so far."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.peaks_gib: dict[str, float] = {}
+
+    def say(self, line: str) -> None:
+        """Note and print the line."""
+        self.said.append(line)
+        print(line, flush=True)
+
+    @contextmanager
+    def track(self, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """Print a line when the step ends."""
+        started = time.perf_counter()
+        yield lambda count: None
+        self.peaks_gib[label] = gpu_peak_gib()["allocated"]
+        seconds = time.perf_counter() - started
+        print(f"{label}: {total - done} in {seconds:.1f} s, GPU peak so far {self.peaks_gib[label]} GiB", flush=True)
+
+
+def gpu_peak_gib() -> dict[str, float]:
+    """Most memory of the GPU that tensors had at once, and that PyTorch held for them at once; 0 without a GPU."""
+    import torch
+
+    readings = {"allocated": torch.cuda.max_memory_allocated, "reserved": torch.cuda.max_memory_reserved}
+    return {name: round(read() / 2**30, 2) if torch.cuda.is_available() else 0.0 for name, read in readings.items()}
+
+
+def measure(study: Study, out: Path) -> dict[str, Any]:
+    """Run the study, then call it again.
+
+    Args:
+        study: what to run.
+        out: the study folder.
+
+    Returns:
+        Seconds of every step, peak memory, versions, hardware, the audit, and what the second call said.
+    """
+    first, second = Watcher(), Watcher()
+    started = time.perf_counter()
+    summary = run(study, out, reporter=first)
+    done = time.perf_counter()
+    peak = gpu_peak_gib()
+    run(study, out, reporter=second)
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    return {
+        "run_seconds": round(done - started, 1),
+        # What lies before the first step: reading data, hashing weights, gold queries, prompts.
+        "gather_seconds": round(done - started - manifest["session_seconds"], 1),
+        "steps_seconds": manifest["timings_seconds"],
+        "gpu_peak_gib": peak,
+        "gpu_peak_so_far_gib": first.peaks_gib,
+        "process_peak_gib": manifest["peak_memory"]["process_gib"],
+        "hardware": manifest["hardware"],
+        "versions": manifest["versions"],
+        "audit": [check for check in summary["audit"] if check["status"] != "ok"],
+        "second_call": {"seconds": round(time.perf_counter() - done, 1), "said": second.said},
+    }
+
+
+def prepare(arguments: argparse.Namespace, scale: Scale) -> tuple[Study, dict[str, Any]]:
+    """Write slice and model below `--work`, as far as they are not there, and read the preset with their paths."""
+    work = arguments.work.absolute()
+    slice_spider(arguments.spider, work / "spider", train=scale.train, dev=scale.dev)
+    slice_mmlu(arguments.mmlu, work / "mmlu", per_subject=scale.per_subject)
+    facts: dict[str, Any] = {}
+    if not (work / "model").is_dir():
+        # In a process of its own, so that its memory does not count as the study's.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            facts = process.submit(make_model, work / "model", arguments.tokenizer, scale.shape).result()
+        print(f"model made: {facts}", flush=True)
+    folders = {"model.id": work / "model", "target.data": work / "spider", "general.data": work / "mmlu"}
+    located = [f"{key}={json.dumps(str(folder))}" for key, folder in folders.items()]
+    return load_study("mistral-7b", [*located, *scale.overrides, *(() if has_gpu() else WITHOUT_GPU)]), facts
+
+
+def has_gpu() -> bool:
+    """Whether PyTorch sees a CUDA GPU."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def as_table(result: Mapping[str, Any]) -> str:
+    """The figures as the Markdown tables of docs/gpu-7b.md."""
+    steps = {"before the first step": result["gather_seconds"], **result["steps_seconds"]}
+    second = result["second_call"]
+    lines = ["| step | seconds |", "| --- | ---: |"]
+    lines += [f"| {Path(name).name if '/' in name else name} | {seconds:.1f} |" for name, seconds in steps.items()]
+    lines += [f"| **the whole run** | **{result['run_seconds']:.1f}** |"]
+    lines += [f"| the same call again ({'; '.join(second['said'])}) | {second['seconds']:.1f} |"]
+    lines += ["", "| largest so far after | GPU memory of tensors, GiB |", "| --- | ---: |"]
+    lines += [f"| {step} | {peak:.2f} |" for step, peak in result["gpu_peak_so_far_gib"].items()]
+    lines += ["", f"GPU peak {result['gpu_peak_gib']} GiB, process peak {result['process_peak_gib']} GiB"]
+    return "\n".join([*lines, json.dumps(result["hardware"]), json.dumps(result["versions"])])
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Parse, prepare, measure, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--spider", type=Path, required=True, help="folder in Spider's layout")
+    parser.add_argument("--mmlu", type=Path, required=True, help="folder in MMLU's layout")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder with Mistral's tokenizer")
+    parser.add_argument("--work", type=Path, required=True, help="where everything is written; 16 GB")
+    parser.add_argument("--tiny", action="store_true", help="a small model and a smaller slice, to test this script")
+    parser.add_argument("--prepare-only", action="store_true", help="write slice and model, and stop")
+    arguments = parser.parse_args(words)
+    if not (arguments.tiny or arguments.prepare_only or has_gpu()):
+        parser.error("7 billion parameters in 4 bits need a CUDA GPU; --tiny runs the same steps on a CPU")
+    study, facts = prepare(arguments, TINY if arguments.tiny else FULL)
+    if arguments.prepare_only:
+        return
+    result = {"model": facts, **measure(study, arguments.work / "study")}
+    _write_json(arguments.work / "result.json", result)
+    print(as_table(result))
+
+
+def _spider_entry(item: Item) -> dict[str, str]:
+    return {"db_id": item.group, "question": item.question, "query": item.gold}
+
+
+def _write_mmlu(file: Path, items: Sequence[Item]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8", newline="") as handle:
+        csv.writer(handle, lineterminator="\n").writerows([i.question, *(i.choices or ()), i.gold] for i in items)
+
+
+def _write_json(file: Path, value: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
