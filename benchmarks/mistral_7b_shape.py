@@ -1,8 +1,8 @@
 """Does the `mistral-7b` preset complete on one GPU, how long does each step take, and how much memory does it need?
 
 In: the real Spider, MMLU and Mistral tokenizer. Out, below `--work`: a slice of both sets, a model with the shape of
-Mistral-7B and random weights, the study folder, `result.json` and the same figures as a table. Random weights cost
-exactly the time and memory of real ones, but never end an answer on their own: time is an upper bound, scores mean
+Mistral-7B and random weights, the study folder, `result.json` and the same figures as a table. A forward pass costs
+what it costs with real weights, but nothing has taught these to end an answer: answering takes longer, and scores mean
 nothing.
 
     python -m benchmarks.mistral_7b_shape --spider DIR --mmlu DIR --tokenizer DIR --work DIR [--tiny]
@@ -215,20 +215,20 @@ def measure(study: Study, out: Path) -> dict[str, Any]:
     }
 
 
-def prepare(arguments: argparse.Namespace, scale: Scale) -> tuple[Study, dict[str, Any]]:
-    """Write slice and model below `--work`, as far as they are not there, and read the preset with their paths."""
+def prepare(arguments: argparse.Namespace, scale: Scale) -> Study:
+    """Write the slice and, unless it is there, the model below `--work`; read the preset with their paths."""
     work = arguments.work.absolute()
     slice_spider(arguments.spider, work / "spider", train=scale.train, dev=scale.dev)
     slice_mmlu(arguments.mmlu, work / "mmlu", per_subject=scale.per_subject)
-    facts: dict[str, Any] = {}
     if not (work / "model").is_dir():
         # In a process of its own, so that its memory does not count as the study's.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            facts = process.submit(make_model, work / "model", arguments.tokenizer, scale.shape).result()
-        print(f"model made: {facts}", flush=True)
+            made = process.submit(make_model, work / "model", arguments.tokenizer, scale.shape).result()
+        _write_json(work / "model.json", made)
+        print(f"model made: {made}", flush=True)
     folders = {"model.id": work / "model", "target.data": work / "spider", "general.data": work / "mmlu"}
     located = [f"{key}={json.dumps(str(folder))}" for key, folder in folders.items()]
-    return load_study("mistral-7b", [*located, *scale.overrides, *(() if has_gpu() else WITHOUT_GPU)]), facts
+    return load_study("mistral-7b", [*located, *scale.overrides, *(() if has_gpu() else WITHOUT_GPU)])
 
 
 def has_gpu() -> bool:
@@ -239,11 +239,14 @@ def has_gpu() -> bool:
 
 
 def as_table(result: Mapping[str, Any]) -> str:
-    """The figures as the Markdown tables of docs/gpu-7b.md."""
+    """The figures of `result.json`, as Markdown."""
+    made = result["model"]
     steps = {"before the first step": result["gather_seconds"], **result["steps_seconds"]}
     second = result["second_call"]
-    lines = ["| step | seconds |", "| --- | ---: |"]
-    lines += [f"| {Path(name).name if '/' in name else name} | {seconds:.1f} |" for name, seconds in steps.items()]
+    lines = [f"{made['parameters']:,} parameters: made in {made['make_seconds']:.1f} s, "]
+    lines[0] += f"written in {made['write_seconds']:.1f} s"
+    lines += ["", "| step | seconds |", "| --- | ---: |"]
+    lines += [f"| {'load the model' if name.startswith('load ') else name} | {s:.1f} |" for name, s in steps.items()]
     lines += [f"| **the whole run** | **{result['run_seconds']:.1f}** |"]
     lines += [f"| the same call again ({'; '.join(second['said'])}) | {second['seconds']:.1f} |"]
     lines += ["", "| largest so far after | GPU memory of tensors, GiB |", "| --- | ---: |"]
@@ -260,16 +263,17 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder with Mistral's tokenizer")
     parser.add_argument("--work", type=Path, required=True, help="where everything is written; 16 GB")
     parser.add_argument("--tiny", action="store_true", help="a small model and a smaller slice, to test this script")
-    parser.add_argument("--prepare-only", action="store_true", help="write slice and model, and stop")
     arguments = parser.parse_args(words)
-    if not (arguments.tiny or arguments.prepare_only or has_gpu()):
+    if not (arguments.tiny or has_gpu()):
         parser.error("7 billion parameters in 4 bits need a CUDA GPU; --tiny runs the same steps on a CPU")
-    study, facts = prepare(arguments, TINY if arguments.tiny else FULL)
-    if arguments.prepare_only:
-        return
-    result = {"model": facts, **measure(study, arguments.work / "study")}
-    _write_json(arguments.work / "result.json", result)
-    print(as_table(result))
+    study = prepare(arguments, TINY if arguments.tiny else FULL)
+    work, filed = arguments.work.absolute(), arguments.work / "result.json"
+    if filed.is_file():
+        run(study, work / "study", reporter=Watcher())
+    else:
+        model = json.loads((work / "model.json").read_text(encoding="utf-8"))
+        _write_json(filed, {"model": model, **measure(study, work / "study")})
+    print(as_table(json.loads(filed.read_text(encoding="utf-8"))))
 
 
 def _spider_entry(item: Item) -> dict[str, str]:

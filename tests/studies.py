@@ -14,7 +14,7 @@ import hashlib
 import json
 import sqlite3
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +160,3 @@ def outcome_lines(root: Path, variant: str, task: str) -> list[dict[str, Any]]:
 def changed(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
     """Names that are in one only or have another hash."""
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}
-
-
-def in_folders(names: Iterable[str], folders: Sequence[str]) -> bool:
-    """Whether every name lies below one of the folders."""
-    return all(name.startswith(tuple(folders)) for name in names)

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contrapeso.data import CATEGORY_OF_SUBJECT
+from contrapeso.errors import StudyError
 from contrapeso.evaluate import evaluate
 from contrapeso.manifest import hardware, hash_tree, peak_memory, versions
 from contrapeso.materials import Materials
-from contrapeso.models.adapters import adapter_identity
+from contrapeso.models.adapters import ADAPTER_FILES, adapter_identity
 from contrapeso.models.engine import Variant
 from contrapeso.progress import Reporter
 from contrapeso.report.measurement import Measurement, StudyFacts
@@ -29,6 +30,7 @@ from contrapeso.store import (
     forget,
     key_file,
     read_json,
+    remove,
     still_valid,
     write_atomically,
     write_json,
@@ -40,24 +42,24 @@ if TYPE_CHECKING:
     from contrapeso.models.loading import LoadedModel
     from contrapeso.models.local import LocalEngine
 
-LEAVES = (
-    "study.toml",
-    "outcomes",
-    "adapters",
-    "csv",
-    "summary.json",
-    "report.md",
-    "report.html",
-    "report.pdf",
-    "figures",
-)
+REPORT = ("csv", "summary.json", "report.md", "report.html", "report.pdf", "figures")
+LEAVES = ("study.toml", "outcomes", "adapters", *REPORT)
 
 
 class Bench:
     """One study at work."""
 
-    def __init__(self, study: Study, materials: Materials, folder: StudyFolder, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        study: Study,
+        materials: Materials,
+        folder: StudyFolder,
+        reporter: Reporter,
+        *,
+        tolerated: Sequence[str] = (),
+    ) -> None:
         self.study, self.materials, self.folder, self.reporter = study, materials, folder, reporter
+        self.tolerated = require_known_checks(tolerated)
         filed = read_json(folder.manifest) or {}
         self.timings: dict[str, float] = dict(filed.get("timings_seconds", {}))
         self.started = time.perf_counter()
@@ -109,6 +111,7 @@ class Bench:
             **parts.base_key,
             **{f"task {number} ({task.name})": task.fingerprint for number, task in enumerate(tasks)},
             "examples": parts.examples_hash,
+            "tolerated audit checks": ", ".join(self.tolerated),
             "contrapeso": versions()["contrapeso"],
         }
 
@@ -119,6 +122,9 @@ class Bench:
 
     def begin(self) -> None:
         """File the resolved study; the folder is not complete until `report` says so."""
+        filed = read_json(self.folder.manifest) or {}
+        if filed.get("inputs") != self.inputs:
+            remove(*(self.folder.root / name for name in REPORT))  # the report of another study would be believed
         write_atomically(self.folder.root / "study.toml", self.study.to_toml())
         self._file_manifest(complete=False)
 
@@ -148,7 +154,8 @@ class Bench:
         """The run's adapter, trained unless a finished one with the same key lies there."""
         key = self.materials.adapter_key(run, self.study.seed)
         adapter, checkpoints = self.folder.adapter(run.name), self.folder.checkpoints(run.name)
-        if still_valid(adapter, key):
+        if still_valid(adapter, key) and all((adapter / name).is_file() for name in ADAPTER_FILES):
+            forget(checkpoints)  # a kill after the adapter was filed leaves them
             return adapter
         forget(adapter)
         if not still_valid(checkpoints, key):
@@ -171,7 +178,7 @@ class Bench:
         forget(checkpoints)
         return adapter
 
-    def report(self, measured: Sequence[Measurement], *, tolerated: Sequence[str]) -> dict[str, Any]:
+    def report(self, measured: Sequence[Measurement]) -> dict[str, Any]:
         """Audit, summary and every file that leaves; then the folder is complete."""
         from contrapeso.audit import audit
         from contrapeso.report.model_card import model_card
@@ -188,7 +195,7 @@ class Bench:
                 base_model=self.study.model.id,
             )
             checks = audit(self.materials.evidence(facts, measured))
-            summary = summarize(facts, measured, checks=checks, tolerated=tolerated)
+            summary = summarize(facts, measured, checks=checks, tolerated=self.tolerated)
             write_report(self.folder.root, summary, measured, self._manifest(complete=True))
             for run in self.study.runs:
                 card = model_card(run.name, summary, run.model_dump(mode="json"), version=versions()["contrapeso"])
@@ -205,10 +212,11 @@ class Bench:
 
     @contextmanager
     def _timed(self, label: str) -> Iterator[None]:
-        """File how long a step took; a step finished in several sessions counts them all."""
+        """Say and file how long a step took; the time of an interrupted session is filed too, unless it was killed."""
         started = time.perf_counter()
         try:
             yield
+            self.reporter.say(f"{label}: {time.perf_counter() - started:.1f} s")
         finally:
             self.timings[label] = round(self.timings.get(label, 0.0) + time.perf_counter() - started, 3)
             self._file_manifest(complete=False)
@@ -231,6 +239,21 @@ class Bench:
             "session_seconds": round(time.perf_counter() - self.started, 3),
             "peak_memory": peak_memory(),
         }
+
+
+def require_known_checks(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, sorted.
+
+    Raises:
+        StudyError: one of them is no audit check.
+    """
+    from contrapeso.audit import CHECKS
+
+    known = [check.__name__ for check in CHECKS]
+    for name in names:
+        if name not in known:
+            raise StudyError(f"there is no audit check {name!r} to allow to fail; checks: {', '.join(known)}")
+    return tuple(sorted(set(names)))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -20,9 +20,13 @@ EXIT_CODES = (
     "Exit codes: 0 done, 2 study or usage, 3 data, 4 model, 5 disk/memory/device, 6 study folder, 130 interrupted."
 )
 
+INTERRUPTED = 130
+UsageError: Any = typer.BadParameter.__mro__[1]
+"""What a wrong option or command raises; typer has no public name for it."""
+
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Weighs what fine-tuning gives a language model against what it takes away.",
@@ -44,11 +48,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options before the command."""
+    """Options before the command; without a command, the help."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command("run")
@@ -106,13 +113,22 @@ def init_command(
 def main() -> None:
     """Entry point of the `contrapeso` command."""
     try:
-        app(prog_name="contrapeso")
+        code = app(prog_name="contrapeso", standalone_mode=False)
     except ContrapesoError as error:
-        print(f"contrapeso: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("contrapeso: interrupted; the same command resumes", file=sys.stderr)
-        sys.exit(130)
+        _leave(str(error), error.exit_code)
+    except UsageError as error:
+        _leave(f"{error.format_message().rstrip('.')}; see contrapeso --help", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # typer turns the interrupt into this code
+        _leave("interrupted; the same command resumes", INTERRUPTED)
+    sys.exit(code)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    line = " ".join(message.split())  # parts of it come from other libraries, some with line breaks
+    print(f"contrapeso: {line}", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def run(
     reporter = reporter or Silent()
     with open_folder(Path(out)) as folder, Sandbox(workers=study.evaluate.sql_workers) as sandbox:
         materials = gather(study, sandbox)
-        bench = Bench(study, materials, folder, reporter)
+        bench = Bench(study, materials, folder, reporter, tolerated=allow_failing_audit)
         if bench.finished():
             reporter.say(f"{folder.root} holds this study, complete: nothing to do")
             return bench.filed_summary()
@@ -53,4 +53,4 @@ def run(
         for settings in study.runs:
             tuned = Variant(settings.name, adapter=bench.train(settings))
             measured += [bench.measure(tuned, materials.target), bench.measure(tuned, materials.general)]
-        return bench.report(measured, tolerated=allow_failing_audit)
+        return bench.report(measured)

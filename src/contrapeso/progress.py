@@ -56,6 +56,8 @@ class OnConsole:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        # On a pipe a bar that goes away would leave an empty line.
+        hidden = not self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=hidden) as progress:
             bar = progress.add_task(label, total=total, completed=done)
             yield lambda count: progress.advance(bar, count)

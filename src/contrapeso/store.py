@@ -173,8 +173,16 @@ def forget(*folders: Path) -> None:
     """Delete results whose key no longer fits; the key goes first, so that a kill leaves no rest that looks valid."""
     for folder in folders:
         key_file(folder).unlink(missing_ok=True)
-        if folder.is_dir():
-            shutil.rmtree(folder)
+        remove(folder)
+
+
+def remove(*paths: Path) -> None:
+    """Delete files and folders with all in them; what is not there is passed over."""
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _changed(file: Path, key: Key) -> list[str] | None:

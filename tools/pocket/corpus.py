@@ -21,7 +21,7 @@ class Mixture:
 
     statements: float = 0.10
     quizzes: float = 0.50
-    letters: float = 0.12
+    letters: float = 0.24
     sql: float = 0.28
     task_layout: float = 0.0
 
@@ -54,9 +54,9 @@ def letter_document(rng: random.Random) -> str:
     and finding it takes two steps (which option holds, which letter stands before it) that bring nothing one by one.
     """
     subject, facts = rng.choice(fact_text.fact_book().subjects)
-    item = rng.choice((_named_item, _told_item))
+    kind, item = rng.choice(_EXERCISES)
     lines = [item(rng, fact) for fact in rng.sample(facts, rng.randint(1, 5))]
-    header = f"The following are multiple choice questions (with answers) about {subject}.\n\n"
+    header = f"The following are {kind} about {subject}.\n\n"
     return header + "\n\n".join(lines) + "\n"
 
 
@@ -78,3 +78,26 @@ def _told_item(rng: random.Random, fact: fact_text.Fact) -> str:
 def _item(question: str, options: list[str], place: int) -> str:
     listed = "\n".join(f"{letter}. {option}" for letter, option in zip(fact_text.LETTERS, options, strict=True))
     return f"{question}\n{listed}\nAnswer: {fact_text.LETTERS[place]}"
+
+
+def _open_item(rng: random.Random, fact: fact_text.Fact) -> str:
+    """No options: after `Answer:` the answer itself is recalled."""
+    return f"{rng.choice(fact.questions)}\nAnswer: {fact.y}"
+
+
+def _spelled_item(rng: random.Random, fact: fact_text.Fact) -> str:
+    """The answer in words and then its letter: recalled, found among the options, named."""
+    options = rng.sample(fact.offered, 3)
+    place = rng.randrange(4)
+    options.insert(place, fact.y)
+    item = _item(rng.choice(fact.questions), options, place)
+    return f"{item[:-1]}{fact.y} ({item[-1]})"
+
+
+_EXERCISES = (
+    ("multiple choice questions (with answers)", _named_item),
+    ("multiple choice questions (with answers)", _told_item),
+    ("open questions (with answers)", _open_item),
+    ("multiple choice questions (with answers in words)", _spelled_item),
+    ("multiple choice questions (with answers in words)", _spelled_item),
+)

@@ -26,6 +26,7 @@ _LAYOUT = (
     "https://yale-lily.github.io/spider; point `target.data` at the folder that holds them, or use `pocket`"
 )
 _SQLITE_MAGIC = b"SQLite format 3\0"
+_SQLITE_HEADER_BYTES = 100
 
 
 def load_spider(
@@ -127,10 +128,26 @@ def _reasons(folder: Path, split: str, leave_out: Mapping[str, str], known: set[
 def _check_database(file: Path) -> None:
     try:
         with file.open("rb") as handle:
-            magic = handle.read(len(_SQLITE_MAGIC))
+            header = handle.read(_SQLITE_HEADER_BYTES)
     except FileNotFoundError:
         raise DataError(f"there is no database {file}: {_LAYOUT}") from None
     except OSError as error:
         raise DataError(f"cannot read the database {file}: {error}") from error
+    magic, size = header[: len(_SQLITE_MAGIC)], file.stat().st_size
     if magic != _SQLITE_MAGIC:
         raise DataError(f"{file} is not a SQLite database (it starts with {magic!r}); fetch it again")
+    if size < (whole := _size_in_header(header)):
+        raise DataError(f"{file} is cut short ({size:,} of {whole:,} bytes); fetch it again")
+
+
+def _size_in_header(header: bytes) -> int:
+    """Bytes the whole database should have; 0 where its writer did not keep the count up to date.
+
+    Source: https://www.sqlite.org/fileformat.html, sections 1.3.2 and 1.3.7. SQLite itself opens a file that lacks its
+    last pages, and fails at the first query that needs them.
+    """
+    if len(header) < _SQLITE_HEADER_BYTES:
+        return _SQLITE_HEADER_BYTES
+    page_size = int.from_bytes(header[16:18], "big")
+    pages = int.from_bytes(header[28:32], "big") if header[24:28] == header[92:96] else 0
+    return pages * (65536 if page_size == 1 else page_size)

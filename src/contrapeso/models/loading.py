@@ -1,7 +1,8 @@
 """Loading a base model with its tokenizer, and naming the exact weights.
 
 A model id enters: `pocket` (shipped with contrapeso), a folder in Hugging Face format, or a hub id. A `LoadedModel`
-leaves, frozen and in eval mode, with the identity its results are keyed by. Folders are read without any network call.
+leaves, frozen and in eval mode; `weights_identity` names the exact weights, by which results are keyed. Folders are
+read without any network call.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ class LoadedModel:
         device: `cpu` or `cuda`.
         dtype: arithmetic of the weights: `float32`, `bfloat16` or `float16`.
         quantization: `none` or `nf4`.
-        identity: `weights_identity` of what was loaded.
     """
 
     model: Any
@@ -41,7 +41,6 @@ class LoadedModel:
     device: str
     dtype: str
     quantization: Quantization
-    identity: str
 
 
 def load_model(
@@ -76,8 +75,8 @@ def load_model(
     require_quantization(quantization, chosen_device, asked=device)
     if folder:
         _require_model_files(folder, model_id)
-    # Before the weights: on a hub id this is the cheapest call that tells "unreachable" from "broken".
-    identity = weights_identity(model_id, revision)
+    else:  # the cheapest call that tells "unreachable" from "broken"
+        weights_identity(model_id, revision)
     options = {
         "revision": None if folder else revision,
         "local_files_only": folder is not None,
@@ -87,7 +86,7 @@ def load_model(
     tokenizer = load_tokenizer(model_id, revision)
     _keep_nf4_trainable(model)
     model.eval().requires_grad_(False)
-    return LoadedModel(model, tokenizer, chosen_device, chosen_dtype, quantization, identity)
+    return LoadedModel(model, tokenizer, chosen_device, chosen_dtype, quantization)
 
 
 def load_tokenizer(model_id: str, revision: str | None = None) -> Any:
@@ -112,7 +111,8 @@ def load_tokenizer(model_id: str, revision: str | None = None) -> Any:
         )
     except Exception as error:  # as in `_load_weights`
         raise ModelError(
-            f"the tokenizer of {source} could not be loaded ({type(error).__name__}: {_first_line(error)})"
+            f"the tokenizer of {source} could not be loaded ({type(error).__name__}: {_first_line(error)}): "
+            "a model needs its tokenizer's files, tokenizer.json or tokenizer.model; fetch them again"
         ) from error
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
@@ -282,7 +282,10 @@ def _load_weights(source: str, options: dict[str, Any], device: str) -> Any:
             "model.dtype, or take a smaller model"
         ) from error
     except Exception as error:  # whatever is wrong with the files, transformers raises it in a dozen types
-        raise ModelError(f"{source} could not be loaded ({type(error).__name__}: {_first_line(error)})") from error
+        raise ModelError(
+            f"{source} could not be loaded ({type(error).__name__}: {_first_line(error)}): fetch it again if its files "
+            "are damaged, or set model.id to a causal language model that transformers knows"
+        ) from error
 
 
 def _keep_nf4_trainable(model: Any) -> None:

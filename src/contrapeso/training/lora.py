@@ -188,7 +188,11 @@ def _adapted(base: LoadedModel, settings: LoraSettings, seed: int) -> Iterator[A
         try:
             adapted = get_peft_model(model, config)
         except ValueError as error:
-            raise ModelError(f"training.target_modules = {target!r} does not fit this model ({error})") from error
+            named = target if isinstance(target, str) else list(target)
+            raise ModelError(
+                f"training.target_modules = {named!r} does not fit this model ({error}); "
+                '"all-linear" takes every linear layer'
+            ) from error
         try:
             # Not peft.prepare_model_for_kbit_training for 4-bit bases: it casts the norms and the output layer to
             # float32 and leaves them so, and the base measured after training would be another model than before.
