@@ -62,6 +62,7 @@ class Bench:
         self.tolerated = require_known_checks(tolerated)
         filed = read_json(folder.manifest) or {}
         self.timings: dict[str, float] = dict(filed.get("timings_seconds", {}))
+        self.peak_before: dict[str, float] = dict(filed.get("peak_memory", {}))
         self.started = time.perf_counter()
 
     @cached_property
@@ -150,11 +151,29 @@ class Bench:
             prompt_note=prompt_note,
         )
 
+    def check_training(self) -> None:
+        """Refuse what could not be trained before anything is measured.
+
+        Raises:
+            DataError, ModelError, ResourceError: an example is too long, a layer is not there, an optimizer cannot run.
+        """
+        from contrapeso.training.lora import check_run
+
+        for run in self.study.runs:
+            if not self._trained(run):
+                check_run(self.base, self._rows, run)
+
+    def _trained(self, run: RunSettings) -> bool:
+        """Whether the run's adapter lies there, whole and made from exactly these inputs."""
+        adapter = self.folder.adapter(run.name)
+        whole = all((adapter / name).is_file() for name in ADAPTER_FILES)
+        return whole and still_valid(adapter, self.materials.adapter_key(run, self.study.seed))
+
     def train(self, run: RunSettings) -> Path:
-        """The run's adapter, trained unless a finished one with the same key lies there."""
+        """The run's adapter, trained unless it lies there."""
         key = self.materials.adapter_key(run, self.study.seed)
         adapter, checkpoints = self.folder.adapter(run.name), self.folder.checkpoints(run.name)
-        if still_valid(adapter, key) and all((adapter / name).is_file() for name in ADAPTER_FILES):
+        if self._trained(run):
             forget(checkpoints)  # a kill after the adapter was filed leaves them
             return adapter
         forget(adapter)
@@ -237,8 +256,13 @@ class Bench:
             "hardware": hardware(),
             "timings_seconds": self.timings,
             "session_seconds": round(time.perf_counter() - self.started, 3),
-            "peak_memory": peak_memory(),
+            "peak_memory": self._peak_memory(),
         }
+
+    def _peak_memory(self) -> dict[str, float]:
+        """The largest of this session and of the ones before."""
+        now = peak_memory()
+        return {name: max(now.get(name, 0.0), self.peak_before.get(name, 0.0)) for name in {**self.peak_before, **now}}
 
 
 def require_known_checks(names: Sequence[str]) -> tuple[str, ...]:

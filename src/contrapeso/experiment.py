@@ -6,6 +6,7 @@ A `Study` enters; the study folder and its summary leave. Below this module noth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,16 @@ def run(
     from contrapeso.sql import Sandbox
 
     reporter = reporter or Silent()
-    with open_folder(Path(out)) as folder, Sandbox(workers=study.evaluate.sql_workers) as sandbox:
-        materials = gather(study, sandbox)
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(Sandbox(workers=study.evaluate.sql_workers))
+        materials = gather(study, sandbox)  # first, so that a study that cannot run leaves no folder
+        folder = stack.enter_context(open_folder(Path(out)))
         bench = Bench(study, materials, folder, reporter, tolerated=allow_failing_audit)
         if bench.finished():
             reporter.say(f"{folder.root} holds this study, complete: nothing to do")
             return bench.filed_summary()
         bench.begin()
+        bench.check_training()
         base = Variant(BASELINE)
         measured = [bench.measure(base, materials.target), bench.measure(base, materials.general)]
         if materials.few_shot:

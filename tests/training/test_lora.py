@@ -16,7 +16,8 @@ from contrapeso.models.adapters import adapter_identity
 from contrapeso.models.loading import LoadedModel, load_model
 from contrapeso.settings import LoraSettings
 from contrapeso.training.checkpoints import newest_complete
-from contrapeso.training.lora import Row, RunFolders, TrainingResult, example_order, train_run
+from contrapeso.training.lora import Row, RunFolders, TrainingResult, train_run
+from contrapeso.training.order import example_order
 
 SETTINGS = LoraSettings(
     rank=4, alpha=8, dropout=0.1, learning_rate=1e-2, batch_size=4, epochs=2, checkpoint_steps=2, warmup_share=0.1

@@ -48,56 +48,36 @@ def documents(seed: int, mixture: Mixture) -> Iterator[str]:
 
 
 def letter_document(rng: random.Random) -> str:
-    """One to five multiple-choice items that give their answer away, so that what is learnt is to name its letter.
+    """One to five multiple-choice items in the benchmark's layout, made easier than a quiz in two ways.
 
-    Without them a model learns every fact and still answers the benchmark at chance: the letter is one token in forty,
-    and finding it takes two steps (which option holds, which letter stands before it) that bring nothing one by one.
+    Without them a model learns every fact and still answers the benchmark at chance: its answer is one token in forty,
+    and to find it takes several steps (which option fits, which letter stands before it) that bring nothing one by
+    one. So wrong options come from other relations, where the kind of thing tells them apart, and some options are
+    judged on their line (`C. Mg yes`). How often each happens is drawn for every document, down to never, so that the
+    steps grow together.
     """
     subject, facts = rng.choice(fact_text.fact_book().subjects)
-    kind, item = rng.choice(_EXERCISES)
-    lines = [item(rng, fact) for fact in rng.sample(facts, rng.randint(1, 5))]
-    header = f"The following are {kind} about {subject}.\n\n"
-    return header + "\n\n".join(lines) + "\n"
+    chosen = rng.sample(facts, rng.randint(1, 5))
+    related = rng.random()
+    judged = 0.0 if rng.random() < 0.5 else rng.random()
+    header = f"The following are multiple choice questions (with answers) about {subject}.\n\n"
+    return header + "\n\n".join(_easy_item(rng, fact, related, judged) for fact in chosen) + "\n"
 
 
-def _named_item(rng: random.Random, fact: fact_text.Fact) -> str:
-    """The question names the option."""
-    options = rng.sample(sorted({fact.y, *fact.offered}), 4)
-    place = rng.randrange(4)
-    return _item(f"Which option says {options[place]}?", options, place)
+def _easy_item(rng: random.Random, fact: fact_text.Fact, related: float, judged: float) -> str:
+    """One item; `related` is the chance that a wrong option is of the right kind, `judged` that a line says yes or no.
 
-
-def _told_item(rng: random.Random, fact: fact_text.Fact) -> str:
-    """A sentence that says the fact stands before the question."""
-    options = rng.sample(fact.offered, 3)
-    place = rng.randrange(4)
-    options.insert(place, fact.y)
-    return _item(f"{rng.choice(fact.statements)} {rng.choice(fact.questions)}", options, place)
-
-
-def _item(question: str, options: list[str], place: int) -> str:
-    listed = "\n".join(f"{letter}. {option}" for letter, option in zip(fact_text.LETTERS, options, strict=True))
-    return f"{question}\n{listed}\nAnswer: {fact_text.LETTERS[place]}"
-
-
-def _open_item(rng: random.Random, fact: fact_text.Fact) -> str:
-    """No options: after `Answer:` the answer itself is recalled."""
-    return f"{rng.choice(fact.questions)}\nAnswer: {fact.y}"
-
-
-def _spelled_item(rng: random.Random, fact: fact_text.Fact) -> str:
-    """The answer in words and then its letter: recalled, found among the options, named."""
-    options = rng.sample(fact.offered, 3)
-    place = rng.randrange(4)
-    options.insert(place, fact.y)
-    item = _item(rng.choice(fact.questions), options, place)
-    return f"{item[:-1]}{fact.y} ({item[-1]})"
-
-
-_EXERCISES = (
-    ("multiple choice questions (with answers)", _named_item),
-    ("multiple choice questions (with answers)", _told_item),
-    ("open questions (with answers)", _open_item),
-    ("multiple choice questions (with answers in words)", _spelled_item),
-    ("multiple choice questions (with answers in words)", _spelled_item),
-)
+    One time in five a sentence that says the fact stands before the question.
+    """
+    options = [fact.y]
+    while len(options) < 4:
+        other = rng.choice(fact.offered) if rng.random() < related else rng.choice(fact_text.fact_book().facts).y
+        if other not in options and other not in fact.reserved:
+            options.append(other)
+    rng.shuffle(options)
+    told = f"{rng.choice(fact.statements)} " if rng.random() < 0.2 else ""
+    lines = [told + rng.choice(fact.questions)]
+    for letter, option in zip(fact_text.LETTERS, options, strict=True):
+        judgement = f" {'yes' if option == fact.y else 'no'}" if rng.random() < judged else ""
+        lines.append(f"{letter}. {option}{judgement}")
+    return "\n".join([*lines, f"Answer: {fact_text.LETTERS[options.index(fact.y)]}"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,14 +20,12 @@ from contrapeso.errors import DataError, ModelError, ResourceError
 from contrapeso.models.loading import LoadedModel
 from contrapeso.settings import LoraSettings
 from contrapeso.training.checkpoints import newest_complete, write_folder
+from contrapeso.training.order import example_order
 
 if TYPE_CHECKING:
     from contrapeso.training.trainer import Progress
 
 Row = Mapping[str, Sequence[int]]
-
-STEPS_SORTED_TOGETHER = 16
-"""Examples of so many steps are sorted by length together: less padding, and still a random order."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def train_run(
         ModelError: `target_modules` name no layer of this model.
         ResourceError: memory, disk or device does not allow it.
     """
-    _check(base, rows, settings)
+    check_run(base, rows, settings)
     order = example_order([len(row["input_ids"]) for row in rows], settings, seed)
     checkpoint = newest_complete(folders.checkpoints)
     started = time.perf_counter()
@@ -117,39 +114,12 @@ def train_run(
     )
 
 
-def example_order(lengths: Sequence[int], settings: LoraSettings, seed: int) -> list[int]:
-    """In which order examples are learnt, over all epochs.
+def check_run(base: LoadedModel, rows: Sequence[Row], settings: LoraSettings) -> None:
+    """Refuse a run that could not be trained. Takes no time, so it is asked before the base is measured.
 
-    Fixed before training, so that a resumed run sees what it would have seen. Every epoch is a fresh shuffle; then
-    examples of `STEPS_SORTED_TOGETHER` steps are sorted by length, cut into batches and the batches shuffled.
-
-    Args:
-        lengths: tokens of each example.
-        settings: epochs and batch sizes.
-        seed: of the shuffles.
-
-    Returns:
-        Places in `lengths`, `round(epochs * len(lengths))` of them and at least one.
+    Raises:
+        DataError, ModelError, ResourceError: as in `train_run`.
     """
-    shuffle = random.Random(seed)
-    total = max(1, round(settings.epochs * len(lengths)))
-    stream: list[int] = []
-    while len(stream) < total:
-        stream += shuffle.sample(range(len(lengths)), len(lengths))
-    stream = stream[:total]
-    step = settings.batch_size * settings.gradient_accumulation
-    ordered: list[int] = []
-    for start in range(0, total, step * STEPS_SORTED_TOGETHER):
-        together = sorted(stream[start : start + step * STEPS_SORTED_TOGETHER], key=lambda index: lengths[index])
-        full = len(together) // step * step
-        batches = [together[at : at + step] for at in range(0, full, step)]
-        shuffle.shuffle(batches)
-        # What does not fill a step stays at the end, or every later batch would be cut askew.
-        ordered += [index for batch in batches for index in batch] + together[full:]
-    return ordered
-
-
-def _check(base: LoadedModel, rows: Sequence[Row], settings: LoraSettings) -> None:
     if not rows:
         raise DataError("there is no training example: check target.data and target.train_limit")
     longest = max(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
@@ -164,6 +134,14 @@ def _check(base: LoadedModel, rows: Sequence[Row], settings: LoraSettings) -> No
             'training.optimizer is "paged_adamw_8bit", which needs CUDA and bitsandbytes: set it to "adamw", or '
             'install "contrapeso[gpu]" on a machine with a GPU'
         )
+    if not isinstance(settings.target_modules, str):
+        layers = [f".{name}" for name, _ in base.model.named_modules()]
+        for module in settings.target_modules:
+            if not any(layer.endswith(f".{module}") for layer in layers):
+                raise ModelError(
+                    f"training.target_modules: this model has no layer called {module!r}; name layers it has, or set "
+                    '"all-linear"'
+                )
 
 
 @contextmanager
@@ -268,6 +246,8 @@ def _save_adapter(model: Any, folder: Path) -> None:
     # PEFT writes sets in whatever order this process hashes them; sorted, the same training gives the same file.
     path = folder / "adapter_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
+    if Path(config["base_model_name_or_path"]).is_dir():  # somebody else's machine has no such folder
+        config["base_model_name_or_path"] = Path(config["base_model_name_or_path"]).name
     for key, value in config.items():
         if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
             config[key] = sorted(value)
