@@ -3,8 +3,9 @@
     python -m tools.pocket.make_model --out tools/pocket/build/first
     python -m tools.pocket.make_model --start tools/pocket/build/first --out tools/pocket/build/model ...
 
-The first call makes a model from nothing: minutes on a GPU, days on a CPU. The second goes on from a folder, with a
-mixture of its own; docs/pocket-model.md has the settings of the shipped model. What leaves is a Hugging Face folder (config, float16 safetensors, tokenizer, chat template); copy it to
+The first call makes a model from nothing: minutes on a GPU, days on a CPU. The second goes on from a folder, with
+settings of its own; docs/pocket-model.md has those of the shipped model. What leaves is a Hugging Face folder (config,
+float16 safetensors, tokenizer, chat template, and `training.json` with the settings and the loss); copy it to
 `src/contrapeso/models/pocket`.
 """
 
