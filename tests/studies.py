@@ -21,6 +21,9 @@ from typing import Any
 import pytest
 from tiny import save_tiny_mistral
 
+from contrapeso.audit import _normalised
+from contrapeso.materials import _content
+
 TRAIN_DATABASES = {"bakery": "cake", "harbour": "ship", "library": "book"}
 DEV_DATABASES = {"garden": "rose", "museum": "statue"}
 SUBJECTS = ("astronomy", "philosophy")
@@ -160,3 +163,9 @@ def outcome_lines(root: Path, variant: str, task: str) -> list[dict[str, Any]]:
 def changed(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
     """Names that are in one only or have another hash."""
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}
+
+
+def repeated_questions(learnt, evaluated):
+    """Items that the audit would call leaked, by its own rule."""
+    texts = {_normalised(_content(item)) for item in evaluated}
+    return [item for item in learnt if _normalised(_content(item)) in texts]

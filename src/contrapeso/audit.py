@@ -279,6 +279,8 @@ def _replies(measurement: Measurement) -> dict[str, tuple[str, tuple[float, ...]
 
 
 def _normalised(text: str) -> str:
+    """Letter case, white space and closing punctuation of a line do not make a question another one."""
+    text = "\n".join(line.rstrip(" .?!") for line in text.splitlines())
     return " ".join(text.casefold().split())
 
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contrapeso.data import CATEGORY_OF_SUBJECT
-from contrapeso.errors import StudyError
-from contrapeso.evaluate import evaluate
+from contrapeso.errors import ResourceError, StudyError
+from contrapeso.evaluate import evaluate, known_outcomes
 from contrapeso.manifest import hardware, hash_tree, peak_memory, versions
 from contrapeso.materials import Materials
 from contrapeso.models.adapters import ADAPTER_FILES, adapter_identity
@@ -59,7 +59,7 @@ class Bench:
         tolerated: Sequence[str] = (),
     ) -> None:
         self.study, self.materials, self.folder, self.reporter = study, materials, folder, reporter
-        self.tolerated = require_known_checks(tolerated)
+        self.tolerated = tolerated
         filed = read_json(folder.manifest) or {}
         self.timings: dict[str, float] = dict(filed.get("timings_seconds", {}))
         self.peak_before: dict[str, float] = dict(filed.get("peak_memory", {}))
@@ -74,7 +74,7 @@ class Bench:
         with self._timed(f"load {settings.id}"):
             return load_model(
                 settings.id,
-                revision=settings.revision,
+                revision=self.materials.commit,
                 dtype=settings.dtype,
                 quantization=settings.quantization,
                 device=settings.device,
@@ -136,8 +136,9 @@ class Bench:
         label = f"measure {variant.name} on {task.name}"
         if journal.changed:
             self.reporter.say(f"{label}: again, because of a change in {', '.join(journal.changed)}")
+            self.timings.pop(label, None)
         if len(journal.outcomes) == len(task.items):
-            outcomes = [journal.outcomes[item.id] for item in task.items]
+            outcomes = known_outcomes(task, journal)
         else:
             engine = self.engine
             with self._timed(label):
@@ -180,6 +181,7 @@ class Bench:
         if not still_valid(checkpoints, key):
             forget(checkpoints)
             write_json(key_file(checkpoints), dict(key))
+            self.timings.pop(f"train {run.name}", None)
         from contrapeso.training.lora import RunFolders, train_run
 
         self.engine.detach()
@@ -204,6 +206,7 @@ class Bench:
         from contrapeso.report.summary import summarize
         from contrapeso.report.write import write_report
 
+        self.timings.pop("report", None)
         with self._timed("report"):
             facts = StudyFacts(
                 name=self.study.name,
@@ -235,10 +238,16 @@ class Bench:
         started = time.perf_counter()
         try:
             yield
-            self.reporter.say(f"{label}: {time.perf_counter() - started:.1f} s")
-        finally:
-            self.timings[label] = round(self.timings.get(label, 0.0) + time.perf_counter() - started, 3)
-            self._file_manifest(complete=False)
+        except BaseException:
+            with suppress(ResourceError):  # on a full disk the step's own message counts
+                self._file_time(label, started)
+            raise
+        self._file_time(label, started)
+        self.reporter.say(f"{label}: {time.perf_counter() - started:.1f} s")
+
+    def _file_time(self, label: str, started: float) -> None:
+        self.timings[label] = round(self.timings.get(label, 0.0) + time.perf_counter() - started, 3)
+        self._file_manifest(complete=False)
 
     def _file_manifest(self, *, complete: bool) -> None:
         manifest = self._manifest(complete=complete)

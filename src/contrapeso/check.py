@@ -18,6 +18,8 @@ from contrapeso.tasks import choose_shots
 
 TARGET_DISCORDANT, GENERAL_DISCORDANT = 0.30, 0.10
 """Assumed shares of items whose outcome fine-tuning changes; the report gives the shares measured."""
+FEW_DATABASES = 8
+"""With fewer, the small-sample quantile alone widens the interval by a fifth and more (t with 7 degrees: 2.36)."""
 COARSE = 0.10
 """A study that cannot see ten points gets a warning."""
 DISK_GIB = 1.0
@@ -78,8 +80,16 @@ def _target(study: Study) -> list[Finding]:
     return [
         Finding("target", "ok", f"{len(counted):,} questions on {databases} databases{apart}"),
         Finding("train", "ok", f"{len(train):,} examples, {len(study.runs)} runs"),
+        _few_databases(databases),
         _effect("smallest gain to be seen", len(counted), TARGET_DISCORDANT),
     ]
+
+
+def _few_databases(databases: int) -> Finding:
+    if databases < FEW_DATABASES:
+        detail = f"only {databases}: the interval of a gain resamples databases and will be wide; evaluate more of them"
+        return Finding("databases", "warn", detail)
+    return Finding("databases", "ok", f"{databases}; the interval of a gain resamples databases")
 
 
 def _general(study: Study) -> list[Finding]:

@@ -33,17 +33,18 @@ def run(
         ContrapesoError: see `errors.py`; what was finished stays and the same call resumes.
     """
     # Imported here, so that `import contrapeso` stays light.
-    from contrapeso.bench import Bench
+    from contrapeso.bench import Bench, require_known_checks
     from contrapeso.materials import gather
     from contrapeso.models.engine import Variant
     from contrapeso.sql import Sandbox
 
     reporter = reporter or Silent()
+    tolerated = require_known_checks(allow_failing_audit)
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(workers=study.evaluate.sql_workers))
         materials = gather(study, sandbox)  # first, so that a study that cannot run leaves no folder
         folder = stack.enter_context(open_folder(Path(out)))
-        bench = Bench(study, materials, folder, reporter, tolerated=allow_failing_audit)
+        bench = Bench(study, materials, folder, reporter, tolerated=tolerated)
         if bench.finished():
             reporter.say(f"{folder.root} holds this study, complete: nothing to do")
             return bench.filed_summary()

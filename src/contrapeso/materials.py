@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from contrapeso.audit import Evidence
 from contrapeso.data import load_mmlu, load_spider, mmlu_folder, spider_folder
@@ -18,16 +19,20 @@ from contrapeso.models.loading import (
     resolve_dtype,
     weights_identity,
 )
+from contrapeso.models.prompts import render
 from contrapeso.report.measurement import Measurement, StudyFacts
 from contrapeso.settings import GeneralSettings, LoraSettings, ModelSettings, RunSettings, TargetSettings
 from contrapeso.sql import Sandbox, judge_sql
-from contrapeso.sql.schema import read_schema
+from contrapeso.sql.schema import quoted, read_schema
 from contrapeso.store import fingerprint
 from contrapeso.study import Study
 from contrapeso.tasks.base import Item, Task
 from contrapeso.tasks.multiple_choice import MultipleChoice
 from contrapeso.tasks.text_to_sql import TextToSQL, choose_shots
 from contrapeso.training.examples import Example, training_examples
+
+WITHOUT_EFFECT = ("checkpoint_steps", "max_length")
+"""Run settings that move no weight: how often to save, and a guard that refuses."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Materials:
         general: the multiple-choice task.
         train: train items of the target.
         examples: the same as prompt and completion, without shots.
-        base_key: what every result depends on: weights, arithmetic, quantization.
+        base_key: what every result depends on: weights, arithmetic, quantization, chat markup.
     """
 
     target: TextToSQL
@@ -49,6 +54,12 @@ class Materials:
     train: tuple[Item, ...]
     examples: tuple[Example, ...]
     base_key: Mapping[str, str]
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of a hub model that results are filed under; None for a folder."""
+        identity = self.base_key["model"]
+        return None if identity.startswith("sha256:") else identity
 
     @property
     def examples_hash(self) -> str:
@@ -61,7 +72,7 @@ class Materials:
 
     def adapter_key(self, run: RunSettings, seed: int) -> dict[str, str]:
         """Key of an adapter: the base, every setting that moves a weight, the examples, the seed."""
-        settings = {name: getattr(run, name) for name in LoraSettings.model_fields if name != "checkpoint_steps"}
+        settings = {name: getattr(run, name) for name in LoraSettings.model_fields if name not in WITHOUT_EFFECT}
         return {
             **self.base_key,
             "settings": fingerprint(settings),
@@ -72,18 +83,19 @@ class Materials:
     def evidence(self, facts: StudyFacts, measured: Sequence[Measurement]) -> Evidence:
         """What the audit looks at: measurements, gold against itself, prompts, and what was seen in training."""
         target = self.target
-        triples = [(item.database, item.gold, item.gold) for item in target.items if item.database]
+        counted = [item for item in target.items if not item.left_out]
+        triples = [(item.database, item.gold, item.gold) for item in counted if item.database]
         verdicts = judge_sql(target.sandbox, triples)
-        one_a_database = {item.database: item for item in target.items}.values()
+        one_a_database = {item.database: item for item in counted}.values()
         shots = {item.id: item for task in (target, self.few_shot) if task for item in task.shots}
         dev = (item for items in self.general.dev_shots.values() for item in items[: self.general.shots])
         return Evidence(
             facts=facts,
             measurements=measured,
-            gold_verdicts={item.id: v.rules["unordered"] for item, v in zip(target.items, verdicts, strict=True)},
+            gold_verdicts={item.id: v.rules["unordered"] for item, v in zip(counted, verdicts, strict=True)},
             schema_shown={item.id: _shows_schema(target, item) for item in one_a_database},
-            evaluated={item.id: _content(item) for item in (*target.items, *self.general.items)},
-            seen={item.id: _content(item) for item in (*self.train, *shots.values(), *dev)},
+            evaluated={item.id: _content(item) for item in (*counted, *self.general.items)},
+            seen={item.id: _content(item) for item in (*self.train, *shots.values(), *dev) if not item.left_out},
         )
 
 
@@ -91,9 +103,10 @@ def _shows_schema(task: TextToSQL, item: Item) -> bool:
     """Whether the prompt names every table and column of the item's database."""
     text = task.prompt(item).text
     schema = read_schema(item.database) if item.database else None
-    return schema is not None and all(
-        name in text for table in schema.tables for name in (table.name, *(column.name for column in table.columns))
-    )
+    if schema is None or not schema.tables:
+        return False
+    names = (name for table in schema.tables for name in (table.name, *(column.name for column in table.columns)))
+    return all(name in text or quoted(name) in text for name in names)
 
 
 def _content(item: Item) -> str:
@@ -149,11 +162,12 @@ def gather(study: Study, sandbox: Sandbox) -> Materials:
     train, items = read_target(target)
     general = read_general(study.general)
     base_key = name_base(study.model)
+    tokenizer = load_tokenizer(study.model.id, study.model.revision)
     zero_shot = TextToSQL(
         items,
         sandbox,
         schema_style=target.schema_style,
-        chat=_use_chat(study.model),
+        chat=_use_chat(study.model, tokenizer),
         max_new_tokens=target.max_new_tokens,
     )
 
@@ -166,12 +180,11 @@ def gather(study: Study, sandbox: Sandbox) -> Materials:
         general=general,
         train=train,
         examples=tuple(training_examples(train, zero_shot.prompt)),
-        base_key=base_key,
+        base_key={**base_key, "markup": fingerprint(render(tokenizer, zero_shot.prompt(items[0])))},
     )
 
 
-def _use_chat(model: ModelSettings) -> bool:
-    tokenizer = load_tokenizer(model.id, model.revision)
+def _use_chat(model: ModelSettings, tokenizer: Any) -> bool:
     has_template = bool(getattr(tokenizer, "chat_template", None))
     if model.chat == "always" and not has_template:
         raise ModelError(f'model.chat is "always" but the tokenizer of {model.id} has no chat template: set "auto"')

@@ -8,6 +8,7 @@ with a sentence and a default; unknown keys are refused with the nearest name. N
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from contrapeso.settings import (
 )
 
 BASELINE = "Baseline Model"
+PATHS = ("model.id", "target.data", "general.data")
 
 
 class Study(Settings):
@@ -160,6 +162,8 @@ def _override(table: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
         raise StudyError(f"--set wants key=value, for example model.id=my-org/my-model; got {override!r}")
+    if key.strip() in PATHS and Path(value).expanduser().exists():
+        value = json.dumps(str(Path(value).expanduser().resolve()))  # relative to where the command runs
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

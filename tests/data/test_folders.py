@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
+from studies import repeated_questions
 
 import contrapeso
 from contrapeso.data import load_mmlu, load_spider, mmlu_folder, spider_folder
-from contrapeso.training.examples import overlap
 
 
 def test_pocket_names_the_sets_inside_the_package() -> None:
@@ -14,7 +14,7 @@ def test_pocket_names_the_sets_inside_the_package() -> None:
 
 def test_the_pocket_sets_load_and_their_train_questions_and_databases_are_not_evaluated() -> None:
     train, dev = load_spider(spider_folder("pocket"), "train"), load_spider(spider_folder("pocket"), "dev")
-    assert overlap(train, dev) == []
+    assert repeated_questions(train, dev) == []
     assert not {item.group for item in train} & {item.group for item in dev}
     mmlu = load_mmlu(mmlu_folder("pocket"))
     assert mmlu.test and all(len(shots) >= 5 for shots in mmlu.dev.values())

@@ -153,3 +153,8 @@ def test_report_of_a_study_whose_every_number_is_withheld_is_still_written(tmp_p
     write_report(tmp_path, summarize(FACTS, study(), checks=[failed]), study(), {})
     assert "cannot be weighed" in (tmp_path / "report.md").read_text(encoding="utf-8")
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
+
+
+def test_a_name_that_the_fonts_of_the_paper_lack_does_not_cost_the_report() -> None:
+    foreign = [replace(m, variant="运行 😀") if m.variant == RUN_1 else m for m in study()]
+    assert render_paper(summarize(FACTS, foreign, resamples=200), PROVENANCE).startswith(b"%PDF")

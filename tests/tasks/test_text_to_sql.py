@@ -242,3 +242,25 @@ def test_every_real_gold_query_is_found_whole_and_scores_right(shared_data: Path
     assert all(extract_sql(f" {item.gold}") == item.gold.rstrip("; ") for item in (*dev, *train))
     outcomes = TextToSQL(dev, sandbox).score(dev, [reply(f" {item.gold}") for item in dev])
     assert all(outcome.correct and outcome.reason == "ok" for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("text", "sql"),
+    [
+        ("To select all names, use: SELECT name FROM t", "SELECT name FROM t"),
+        ("<think>\nselect maybe\n</think>\nSELECT 5", "SELECT 5"),
+        ("Create a query: SELECT 2", "SELECT 2"),
+        ("Replace the x with SELECT 1", "SELECT 1"),
+        ("DELETE FROM t WHERE a IN (SELECT 1)", "DELETE FROM t WHERE a IN (SELECT 1)"),
+        ("SELECT name FROM t WHERE a = 1\nQ: Return the number of rows.\nA: SELECT 2", "SELECT name FROM t WHERE a = 1"),
+        ("SELECT name FORM t", "SELECT name FORM t"),
+    ],
+)
+def test_a_model_that_talks_is_judged_by_its_query(text: str, sql: str) -> None:
+    assert extract_sql(text) == sql
+
+
+def test_why_an_item_is_left_out_does_not_change_what_was_asked(sandbox: Sandbox, items: tuple[Item, ...]) -> None:
+    count, who = items
+    reworded = TextToSQL((count, replace(who, left_out="why")), sandbox)
+    assert reworded.fingerprint == TextToSQL(items, sandbox).fingerprint

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies import repeated_questions
 from tiny import tiny_tokenizer
 
 from contrapeso.data import load_spider
@@ -12,7 +13,7 @@ from contrapeso.models.prompts import encode
 from contrapeso.sql import Sandbox
 from contrapeso.tasks import Prompt, TextToSQL
 from contrapeso.tasks.base import Item
-from contrapeso.training.examples import IGNORED, overlap, tokenize_examples, training_examples
+from contrapeso.training.examples import IGNORED, tokenize_examples, training_examples
 
 ITEM = Item("train/0000", "zoo", "How many animals?", " SELECT count(*)  FROM animal ; ")
 
@@ -119,11 +120,11 @@ def test_a_question_about_the_same_database_in_other_spelling_leaks_and_about_an
         for question in ("how many  ANIMALS", "How many animals?", "How many\nanimals.")
     ]
     other = [replace(ITEM, group="farm"), replace(ITEM, question="How many zebras?")]
-    assert overlap([*same, *other], evaluated) == same
-    assert overlap(other, evaluated) == []
+    assert repeated_questions([*same, *other], evaluated) == same
+    assert repeated_questions(other, evaluated) == []
 
 
 def test_spiders_train_and_dev_questions_do_not_overlap(shared_data: Path) -> None:
     train, dev = load_spider(shared_data / "spider", "train"), load_spider(shared_data / "spider", "dev")
-    assert overlap(train, dev) == []
-    assert overlap(dev[:3], dev) == list(dev[:3])
+    assert repeated_questions(train, dev) == []
+    assert repeated_questions(dev[:3], dev) == list(dev[:3])

@@ -288,3 +288,11 @@ def test_a_checkpoint_without_its_marker_is_deleted(tmp_path: Path) -> None:
     assert newest_complete(tmp_path) == tmp_path / "checkpoint-10"
     assert not (tmp_path / "checkpoint-12").exists()
     assert newest_complete(tmp_path / "missing") is None
+
+
+def test_a_diverged_run_is_refused_and_leaves_no_adapter(base: LoadedModel, tmp_path: Path) -> None:
+    with torch.no_grad():
+        base.model.lm_head.weight[0, 0] = float("nan")
+    with pytest.raises(ModelError, match=r"training diverged: the loss is nan at step 1 with learning_rate"):
+        train(base, tmp_path)
+    assert not (tmp_path / "adapter").exists()

@@ -1,8 +1,8 @@
 """The pocket model's pretraining text: a seeded, endless stream of short documents.
 
 Kinds, mixed by share: world facts (statements, and quizzes in other wordings and with other distractors than the
-test's), letter exercises (items whose answer is given away), SQL over random schemas in layouts other than the task's,
-and, where asked for, a trace of the task's own layout over random schemas. Nothing here reads a test question or a dev
+test's), letter exercises (quizzes made easy), SQL over random schemas in layouts other than the task's,
+and a trace of the task's own layout over random schemas. Nothing here reads a test question or a dev
 database.
 """
 
@@ -23,7 +23,7 @@ class Mixture:
     quizzes: float = 0.50
     letters: float = 0.24
     sql: float = 0.28
-    task_layout: float = 0.0
+    task_layout: float = 0.0004
 
 
 def documents(seed: int, mixture: Mixture) -> Iterator[str]:

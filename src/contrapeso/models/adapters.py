@@ -40,6 +40,7 @@ class Adapters:
         self._base = base
         self._wrapped: Any = None
         self._names: dict[str, str] = {}
+        self._identities: dict[tuple[object, ...], str] = {}
 
     @contextmanager
     def using(self, folder: Path | None) -> Iterator[None]:
@@ -72,9 +73,19 @@ class Adapters:
             self._wrapped = None
             self._names = {}
 
+    def _identity(self, folder: Path) -> str:
+        """The content's hash, computed once for as long as the files stay as they are."""
+        files = [folder / name for name in ADAPTER_FILES]
+        if not all(file.is_file() for file in files):
+            return adapter_identity(folder)  # says what is missing
+        stamp = (folder, *((file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+        if stamp not in self._identities:
+            self._identities[stamp] = adapter_identity(folder)
+        return self._identities[stamp]
+
     def _load(self, folder: Path) -> str:
         # Keyed by content: a folder that was trained anew under the same path is another adapter.
-        identity = adapter_identity(folder)
+        identity = self._identity(folder)
         if identity in self._names:
             return self._names[identity]
         # A prefix, because PEFT keeps adapters in a ModuleDict, where names such as `half` or `train` are refused.

@@ -245,7 +245,7 @@ def require_quantization(quantization: Quantization, device: str, *, asked: Devi
         )
     if find_spec("bitsandbytes") is None:
         raise ResourceError(
-            'model.quantization is "nf4" but bitsandbytes is not installed: pip install "contrapeso[gpu]", or set '
+            'model.quantization is "nf4" but bitsandbytes is not installed: install the extra `gpu`, or set '
             'model.quantization = "none"'
         )
 

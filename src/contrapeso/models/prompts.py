@@ -56,7 +56,14 @@ def _chat_text(tokenizer: Any, prompt: Prompt) -> str:
         messages += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
     messages.append({"role": "user", "content": prompt.text})
     try:
-        text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text: str = tokenizer.apply_chat_template(
+            messages,
+            tokenize=False,
+            add_generation_prompt=True,
+            # For templates that know it: a base that thinks aloud past the token limit, beside a tuned model that does
+            # not, would make a gain out of a setting. Others ignore it.
+            enable_thinking=False,
+        )
     except Exception as error:  # whatever a template from elsewhere raises; chained, so nothing is hidden
         raise ModelError(
             f'the tokenizer\'s chat template refuses the prompt: {error}; set model.chat = "never"'

@@ -29,7 +29,8 @@ def weights_memory_gib(model_id: str, *, revision: str | None, dtype: str, quant
     if folder is None:
         return None
     total = 0.0
-    for file in folder.glob("*.safetensors"):
+    # Some repositories hold the weights a second time (`consolidated.safetensors`), for other libraries.
+    for file in list(folder.glob("model*.safetensors")) or folder.glob("*.safetensors"):
         for name, shape in _shapes(file).items():
             quantized = quantization == "nf4" and len(shape) == 2 and "embed" not in name and "lm_head" not in name
             total += prod(shape) * (NF4_BYTES_A_WEIGHT if quantized else BYTES_A_WEIGHT[dtype])

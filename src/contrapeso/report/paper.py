@@ -22,7 +22,7 @@ FONT = "Libertinus Serif"
 
 
 def render_paper(summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> bytes:
-    """The report as PDF/A-2b.
+    """The report as PDF/A-2b (plain PDF when names have characters that the embedded fonts lack).
 
     Args:
         summary: from `summarize`.
@@ -40,15 +40,27 @@ def render_paper(summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> b
         (root / "data.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
         for figure, svg in figures.items():
             (root / f"{figure}.svg").write_text(svg, encoding="utf-8")
-        pdf = typst.compile(
-            str(root / "paper.typ"),
-            root=str(root),
-            format="pdf",
-            ignore_system_fonts=True,
-            timestamp=0,
-            pdf_standards="a-2b",
+        return _compile(root)
+
+
+def _compile(root: Path) -> bytes:
+    """The PDF; not an archival one when a name has characters that the embedded fonts lack, which PDF/A forbids."""
+    paper = str(root / "paper.typ")
+    try:
+        return bytes(
+            typst.compile(
+                paper,
+                root=str(root),
+                format="pdf",
+                ignore_system_fonts=True,
+                timestamp=0,
+                pdf_standards="a-2b",
+            )
         )
-    return bytes(pdf)
+    except typst.TypstError as error:
+        if "could not be displayed" not in str(error):
+            raise
+        return bytes(typst.compile(paper, root=str(root), format="pdf", timestamp=0))
 
 
 def paper_data(summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:

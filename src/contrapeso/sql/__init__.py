@@ -7,11 +7,12 @@ from contrapeso.sql.equivalence import (
     judge,
     official_form,
 )
-from contrapeso.sql.judging import RULES, Verdict, judge_sql
+from contrapeso.sql.judging import JUDGE_RULE, RULES, Verdict, judge_sql
 from contrapeso.sql.sandbox import Limits, Result, Sandbox
 from contrapeso.sql.schema import Column, ForeignKey, Schema, Table, read_schema, render_schema
 
 __all__ = [
+    "JUDGE_RULE",
     "RULES",
     "Column",
     "ForeignKey",

@@ -13,6 +13,8 @@ from contrapeso.sql.equivalence import judge, official_form
 from contrapeso.sql.sandbox import Result, Sandbox
 
 RULES = ("unordered", "spider", "strict")
+JUDGE_RULE = 1
+"""Raise it with every change that may change a verdict: outcomes judged by another rule are then made anew."""
 # Items judged at a time: bounds the results held in memory.
 _BATCH = 128
 

@@ -54,7 +54,9 @@ def weigh(target: Comparison, general: Comparison) -> Tradeoff:
     """
     gain, loss = target.delta, -general.delta
     loss_ci = (-general.ci[1], -general.ci[0])
-    if target.ci[0] <= 0:
+    tail = (1 - CONFIDENCE) / 2
+    # The second condition only bites when draws pile up at zero, with few databases: a rate's interval would be open.
+    if target.ci[0] <= 0 or np.quantile(target.draws, tail, method="lower") <= 0:
         low, high = (100 * end for end in target.ci)
         what = "is negative" if target.ci[1] < 0 else "cannot be told from zero"
         reason = f"no exchange rate: the gain {what} (95 % interval {low:+.1f} to {high:+.1f} points)"
@@ -62,7 +64,6 @@ def weigh(target: Comparison, general: Comparison) -> Tradeoff:
     losses = -general.draws
     rates = np.where(losses > 0, np.inf, np.where(losses < 0, -np.inf, 0.0))
     np.divide(losses, target.draws, out=rates, where=target.draws > 0)
-    tail = (1 - CONFIDENCE) / 2
     # "lower" and "higher" pick actual draws: interpolating towards an infinite one would give NaN.
     low = float(np.quantile(rates, tail, method="lower"))
     high = float(np.quantile(rates, 1 - tail, method="higher"))

@@ -140,7 +140,7 @@ class Outcome:
         if self.rules:
             row["rules"] = dict(self.rules)
         if self.log_probabilities:
-            row["log_probabilities"] = [round(value, 6) for value in self.log_probabilities]
+            row["log_probabilities"] = list(self.log_probabilities)
         if self.left_out:
             row["left_out"] = self.left_out
         return row

@@ -70,7 +70,7 @@ class MultipleChoice:
         """SHA-256 (hex) of everything a score depends on apart from the model."""
         content = [
             [self.name, self.shots, LETTERS],
-            [[item.id, item.group, item.gold, item.left_out, self.prompt(item).text] for item in self.items],
+            [[item.id, item.group, item.gold, self.prompt(item).text] for item in self.items],
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -134,6 +134,6 @@ def _outcome(item: Item, reply: Reply) -> Outcome:
         prompt_tokens=reply.prompt_tokens,
         truncated=reply.truncated,
         stopped=reply.greedy_is_option,
-        log_probabilities=values,
+        log_probabilities=tuple(round(value, 6) for value in values),  # as in the journal, so that both compare equal
         left_out=item.left_out,
     )

@@ -9,21 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from contrapeso.errors import DataError
-from contrapeso.sql import Sandbox, judge_sql, read_schema, render_schema
+from contrapeso.sql import JUDGE_RULE, Sandbox, judge_sql, read_schema, render_schema
 from contrapeso.sql.tokens import Token, tokenize
 from contrapeso.tasks.base import Generation, Item, Outcome, Prompt, Reply
 
 if TYPE_CHECKING:
     from contrapeso.models.engine import Engine, Variant
 
-EXTRACTION_RULE = 1
+EXTRACTION_RULE = 2
 """Raise it with every change of `extract_sql`: outcomes found by another rule are then measured anew."""
 
 _PREFIX = "Write one SQLite query that answers the question. Reply with the query only.\n\n{schema}\n\nQuestion: "
@@ -39,6 +41,10 @@ _CHANGE = re.compile(
     r"(?:ALTER|ATTACH|CREATE|DELETE|DETACH|DROP|INSERT|PRAGMA|REINDEX|REPLACE|UPDATE|VACUUM)\s)",
     re.IGNORECASE,
 )
+_THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_NEXT_LABEL = re.compile(r"\n[ \t]*[A-Za-z][A-Za-z ]{0,24}:(?!:)")
+_NOT_SQL = re.compile(r'near "|incomplete input|unrecognized token|embedded null', re.IGNORECASE)
+_MOST_STARTS = 20
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _CLAUSES = ("select", "from", "where", "group", "having", "order", "limit", "union", "intersect", "except", "join")
 _GOES_ON = frozenset((*_CLAUSES, "inner", "left", "(", ")", ","))
@@ -85,9 +91,10 @@ class TextToSQL:
         """SHA-256 (hex) of everything a score depends on apart from the model."""
         databases = dict.fromkeys(_database(item) for item in self.items)
         content = [
-            [self.name, self.chat, self.stop, self.max_new_tokens, EXTRACTION_RULE, asdict(self.sandbox.limits)],
+            [self.name, self.chat, self.stop, self.max_new_tokens, asdict(self.sandbox.limits)],
+            [EXTRACTION_RULE, JUDGE_RULE],
             [hashlib.sha256(database.read_bytes()).hexdigest() for database in databases],
-            [[item.id, item.group, item.gold, item.left_out] for item in self.items],
+            [[item.id, item.group, item.gold] for item in self.items],
             [[prompt.turns, prompt.text] for prompt in map(self.prompt, self.items)],
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -185,23 +192,40 @@ def gold_answer(item: Item) -> str:
 def extract_sql(text: str) -> str:
     """The SQL in a reply, by one rule for all variants ("" when there is none).
 
-    1. The text inside a code fence (closed or not) is looked at first, then the text around it.
-    2. The query starts at the first SELECT, or WITH that opens a common table expression, so that a label or a
-       sentence before it falls away. A text that begins with a statement that changes something is kept whole.
-    3. It ends before the first semicolon outside quotes and comments, or at a blank line after which no clause of a
-       query follows. Inside, nothing is changed.
+    1. Thoughts (`<think>...</think>`) are dropped. The text inside a code fence (closed or not) is looked at first,
+       then the text around it.
+    2. The query starts at a SELECT, or a WITH that opens a common table expression: the first one from which SQLite's
+       parser accepts the statement, or else the very first. So a label or a sentence before it falls away, also one
+       that says "select". A text that begins with a statement that changes something is kept whole.
+    3. It ends before the first semicolon outside quotes and comments, before a line that begins with a label (`Q:`),
+       or at a blank line after which no clause of a query follows. Inside, nothing is changed.
     """
-    pieces = text.split("```")
+    pieces = _THINKING.sub("", text).split("```")
     for piece in (*pieces[1::2], *pieces[::2]):
-        change, query = _CHANGE.match(piece), _QUERY.search(piece)
-        if change or query:
-            start = change.start("statement") if change else query.start() if query else 0
-            return _first_statement(piece[start:])
+        change = _CHANGE.match(piece)
+        if change and _is_sql(statement := _first_statement(piece[change.start("statement") :])):
+            return statement
+        starts = [match.start() for match in _QUERY.finditer(piece)][:_MOST_STARTS]
+        if starts:
+            statements = [_first_statement(piece[start:]) for start in starts]
+            return next(filter(_is_sql, statements), statements[0])
     return ""
 
 
+def _is_sql(statement: str) -> bool:
+    """Whether SQLite can parse a statement; it is compiled against an empty database and never run."""
+    with closing(sqlite3.connect(":memory:")) as empty:
+        try:
+            empty.execute(f"EXPLAIN {statement}")
+        except sqlite3.Error as error:
+            return not _NOT_SQL.search(str(error))
+        except (ValueError, UnicodeError):  # a NUL byte, half a surrogate pair
+            return False
+    return True
+
+
 def _first_statement(sql: str) -> str:
-    tokens = tokenize(sql)
+    tokens = tokenize(_NEXT_LABEL.split(sql, maxsplit=1)[0])
     kept: list[str] = []
     for place, token in enumerate(tokens):
         if token.text == ";" or (_BLANK_LINE.search(token.text) and token.text.isspace() and _is_over(tokens[place:])):

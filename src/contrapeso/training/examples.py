@@ -71,23 +71,3 @@ def tokenize_examples(tokenizer: Any, examples: Sequence[Example]) -> list[dict[
         completion = tokenizer(example.completion, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
         rows.append({"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion})
     return rows
-
-
-def overlap(train_items: Iterable[Item], evaluated_items: Iterable[Item]) -> list[Item]:
-    """Train items that are also evaluated: the same question about the same database.
-
-    Letter case, white space and closing punctuation do not make a question another one.
-
-    Args:
-        train_items: what is learnt, or shown as shots.
-        evaluated_items: what is measured.
-
-    Returns:
-        The train items concerned, in order; empty when nothing leaks.
-    """
-    evaluated = {_question_key(item) for item in evaluated_items}
-    return [item for item in train_items if _question_key(item) in evaluated]
-
-
-def _question_key(item: Item) -> tuple[str, str]:
-    return item.group.casefold(), " ".join(item.question.casefold().split()).rstrip(" .?!")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -101,6 +102,7 @@ def train_run(
         trainer = _trainer(model, base.tokenizer, [rows[index] for index in order], arguments, progress)
         with _memory_errors():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        _require_finite(trainer.state.log_history, settings)
         write_folder(folders.adapter, lambda folder: _save_adapter(model, folder))
     history = tuple(entry for entry in trainer.state.log_history if "loss" in entry)
     losses = [entry["loss"] for entry in history[-10:]]
@@ -112,6 +114,16 @@ def train_run(
         final_loss=sum(losses) / len(losses),
         history=history,
     )
+
+
+def _require_finite(history: Sequence[Mapping[str, float]], settings: LoraSettings) -> None:
+    """A diverged adapter is never filed: everything measured on it would be noise."""
+    for entry in history:
+        if not math.isfinite(entry.get("loss", 0.0)):
+            raise ModelError(
+                f"training diverged: the loss is {entry['loss']} at step {entry.get('step')} with learning_rate = "
+                f"{settings.learning_rate}: lower it (or max_grad_norm), or use another model.dtype"
+            )
 
 
 def check_run(base: LoadedModel, rows: Sequence[Row], settings: LoraSettings) -> None:
@@ -132,7 +144,7 @@ def check_run(base: LoadedModel, rows: Sequence[Row], settings: LoraSettings) ->
     if settings.optimizer == "paged_adamw_8bit" and (base.device != "cuda" or find_spec("bitsandbytes") is None):
         raise ResourceError(
             'training.optimizer is "paged_adamw_8bit", which needs CUDA and bitsandbytes: set it to "adamw", or '
-            'install "contrapeso[gpu]" on a machine with a GPU'
+            "install the extra `gpu` on a machine with a GPU"
         )
     if not isinstance(settings.target_modules, str):
         layers = [f".{name}" for name, _ in base.model.named_modules()]
@@ -194,7 +206,7 @@ def _adapted(base: LoadedModel, settings: LoraSettings, seed: int) -> Iterator[A
 def _arguments(base: LoadedModel, settings: LoraSettings, seed: int, checkpoints: Path) -> Any:
     from trl.trainer.sft_config import SFTConfig
 
-    return SFTConfig(
+    arguments = SFTConfig(
         output_dir=str(checkpoints),
         # The examples come in their order, epochs included: one pass.
         num_train_epochs=1,
@@ -223,6 +235,9 @@ def _arguments(base: LoadedModel, settings: LoraSettings, seed: int, checkpoints
         # Rows are tokenized already, and their length is checked.
         dataset_kwargs={"skip_prepare_dataset": True},
     )
+    # On a machine with several GPUs the trainer would multiply the batch by their number: another study.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def _trainer(model: Any, tokenizer: Any, rows: list[Row], arguments: Any, progress: Progress | None) -> Any:
