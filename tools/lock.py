@@ -22,7 +22,7 @@ def needed(name: str, extras: tuple[str, ...], found: dict[str, str]) -> None:
         if requirement.marker and not any(requirement.marker.evaluate({"extra": extra}) for extra in (*extras, "")):
             continue
         key = requirement.name.lower().replace("_", "-")
-        if key not in found:
+        if key not in found or requirement.extras:  # an extra asks for more of what is there already
             found[key] = metadata.version(requirement.name).partition("+")[0]
             needed(requirement.name, tuple(requirement.extras), found)
 

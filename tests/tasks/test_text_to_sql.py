@@ -252,7 +252,7 @@ def test_every_real_gold_query_is_found_whole_and_scores_right(shared_data: Path
         ("Create a query: SELECT 2", "SELECT 2"),
         ("Replace the x with SELECT 1", "SELECT 1"),
         ("DELETE FROM t WHERE a IN (SELECT 1)", "DELETE FROM t WHERE a IN (SELECT 1)"),
-        ("SELECT name FROM t WHERE a = 1\nQ: Return the number of rows.\nA: SELECT 2", "SELECT name FROM t WHERE a = 1"),
+        ("SELECT name FROM t WHERE a = 1\nQ: How many rows?\nA: SELECT 2", "SELECT name FROM t WHERE a = 1"),
         ("SELECT name FORM t", "SELECT name FORM t"),
     ],
 )
