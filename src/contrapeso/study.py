@@ -30,6 +30,7 @@ from contrapeso.settings import (
 )
 
 BASELINE = "Baseline Model"
+LONGEST_NAME_BYTES = 120  # as part of a file name, which may have 255
 PATHS = ("model.id", "target.data", "general.data")
 
 
@@ -51,6 +52,8 @@ class Study(Settings):
     def _distinct_names(cls, runs: tuple[RunSettings, ...]) -> tuple[RunSettings, ...]:
         names = [slug(run.name).casefold() for run in runs]  # they become folders, also where case does not count
         for run, name in zip(runs, names, strict=True):
+            if not run.name.isprintable() or len(name.encode()) > LONGEST_NAME_BYTES:
+                raise ValueError(f"run names are printable and at most {LONGEST_NAME_BYTES} bytes: {run.name!r}")
             if names.count(name) > 1 or name.startswith(slug(BASELINE).casefold()):
                 raise ValueError(f"run names must differ from each other and not start like {BASELINE!r}: {run.name!r}")
         return runs

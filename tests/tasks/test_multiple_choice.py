@@ -110,7 +110,6 @@ def test_the_fingerprint_moves_with_questions_golds_and_shots() -> None:
         replace(TASK, shots=1),
         replace(TASK, items=(replace(QUESTION, gold="B"),)),
         replace(TASK, items=(replace(QUESTION, question="Unit of heat?"),)),
-        replace(TASK, items=(replace(QUESTION, left_out="why"),)),
         replace(TASK, dev_shots={"high_school_physics": SHOTS[::-1]}),
     ]
     assert len({task.fingerprint for task in tasks}) == len(tasks)

@@ -156,7 +156,6 @@ def test_the_fingerprint_moves_with_everything_a_score_depends_on(
         TextToSQL(items[:1], sandbox),
         TextToSQL((items[0], replace(items[1], gold="SELECT 1")), sandbox),
         TextToSQL((items[0], replace(items[1], question="Who?")), sandbox),
-        TextToSQL((items[0], replace(items[1], left_out="why")), sandbox),
         TextToSQL(items, sandbox, shots=(shot,)),
         TextToSQL(items, sandbox, chat=True),
         TextToSQL(items, sandbox, schema_style="compact"),

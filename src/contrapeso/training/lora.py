@@ -151,8 +151,8 @@ def check_run(base: LoadedModel, rows: Sequence[Row], settings: LoraSettings) ->
         for module in settings.target_modules:
             if not any(layer.endswith(f".{module}") for layer in layers):
                 raise ModelError(
-                    f"training.target_modules: this model has no layer called {module!r}; name layers it has, or set "
-                    '"all-linear"'
+                    f"training.target_modules = {list(settings.target_modules)}: this model has no layer called "
+                    f'{module!r}; name layers it has, or set "all-linear"'
                 )
 
 
@@ -258,6 +258,7 @@ def _trainer(model: Any, tokenizer: Any, rows: list[Row], arguments: Any, progre
 
 def _save_adapter(model: Any, folder: Path) -> None:
     model.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # a placeholder; the report writes the adapter's own card
     # PEFT writes sets in whatever order this process hashes them; sorted, the same training gives the same file.
     path = folder / "adapter_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
