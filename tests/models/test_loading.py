@@ -109,7 +109,7 @@ def test_nf4_without_a_gpu_names_the_setting(tiny_folder: Path, monkeypatch: pyt
 
 def test_nf4_without_bitsandbytes_says_what_to_install(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "find_spec", lambda name: None)
-    with pytest.raises(ResourceError, match=r"bitsandbytes is not installed: pip install"):
+    with pytest.raises(ResourceError, match=r"bitsandbytes is not installed: install the extra `gpu`"):
         load_model(str(tiny_folder), quantization="nf4", device="cpu")
 
 
