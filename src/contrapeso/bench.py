@@ -6,8 +6,8 @@ Every step is filed with the key of what it depends on, so that doing it again d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from contrapeso.manifest import hardware, hash_tree, peak_memory, versions
 from contrapeso.materials import Materials
 from contrapeso.models.adapters import ADAPTER_FILES, adapter_identity
 from contrapeso.models.engine import Variant
-from contrapeso.progress import Reporter
+from contrapeso.progress import Reporter, steps_bar
 from contrapeso.report.measurement import Measurement, StudyFacts
 from contrapeso.settings import RunSettings
 from contrapeso.store import (
@@ -185,7 +185,7 @@ class Bench:
         from contrapeso.training.lora import RunFolders, train_run
 
         self.engine.detach()
-        with self._timed(f"train {run.name}"), _training_bar(self.reporter, run.name) as progress:
+        with self._timed(f"train {run.name}"), steps_bar(self.reporter, f"{run.name}: training") as progress:
             result = train_run(
                 self.base,
                 self._rows,
@@ -287,18 +287,3 @@ def require_known_checks(names: Sequence[str]) -> tuple[str, ...]:
         if name not in known:
             raise StudyError(f"there is no audit check {name!r} to allow to fail; checks: {', '.join(known)}")
     return tuple(sorted(set(names)))
-
-
-@contextmanager
-def _training_bar(reporter: Reporter, run: str) -> Iterator[Callable[[int, int, float], None]]:
-    """A bar of optimizer steps, which begins when the first step tells how many there are."""
-    with ExitStack() as stack:
-        seen: list[Any] = []
-
-        def progress(step: int, total: int, loss: float) -> None:
-            if not seen:
-                seen.extend((stack.enter_context(reporter.track(f"{run}: training", total, done=step - 1)), step - 1))
-            seen[0](step - seen[1])
-            seen[1] = step
-
-        yield progress

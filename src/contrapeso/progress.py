@@ -6,8 +6,8 @@ The library calls a `Reporter`; `cli.py` passes one that draws with rich; the de
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -61,3 +61,18 @@ class OnConsole:
         with Progress(*columns, console=self.console, transient=True, disable=hidden) as progress:
             bar = progress.add_task(label, total=total, completed=done)
             yield lambda count: progress.advance(bar, count)
+
+
+@contextmanager
+def steps_bar(reporter: Reporter, label: str) -> Iterator[Callable[[int, int, float], None]]:
+    """A bar of optimizer steps, which begins when the first step tells how many there are."""
+    with ExitStack() as stack:
+        seen: list[Any] = []
+
+        def progress(step: int, total: int, loss: float) -> None:
+            if not seen:
+                seen.extend((stack.enter_context(reporter.track(label, total, done=step - 1)), step - 1))
+            seen[0](step - seen[1])
+            seen[1] = step
+
+        yield progress

@@ -182,9 +182,7 @@ def weights_identity(model_id: str, revision: str | None = None) -> str:
     folder = local_folder(model_id)
     if folder:
         _require_model_files(folder, model_id)
-        files = sorted(
-            path for path in folder.iterdir() if path.suffix in {".json", ".safetensors", ".model", ".jinja"}
-        )
+        files = sorted(path for path in folder.iterdir() if path.suffix in MODEL_FILES)
         return "sha256:" + hash_files(files)
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
