@@ -1,12 +1,13 @@
 """A small made-up study whose truth is known, and ways to plant one fault in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from contrapeso.report.measurement import Measurement, StudyFacts
-from contrapeso.tasks.base import Outcome
+from contrapeso.report.measurement import Measurement, Sources, StudyFacts
+from contrapeso.tasks.base import Item, Outcome
 
 BASE, RUN_1, RUN_2, SHOTS = "Baseline Model", "Fine-Tuned Run 1", "Fine-Tuned Run 2", "Baseline Model (3-shot)"
 SUBJECTS = {
@@ -27,12 +28,11 @@ def spider(
 ) -> Measurement:
     """A text-to-SQL measurement whose every item is correct with probability `share`."""
     generator = np.random.default_rng(seed)
-    outcomes, questions = [], {}
+    outcomes = []
     for index in range(databases * each):
         correct = bool(generator.random() < share)
         gold = f"SELECT count(*) FROM t{index}"
         item = f"dev/{index:04d}"
-        questions[item] = f"How many rows, {index}?"
         outcomes.append(
             Outcome(
                 item=item,
@@ -40,7 +40,7 @@ def spider(
                 gold=gold,
                 answer=gold if correct else "SELECT nothing",
                 correct=correct,
-                reason="ok" if correct else ("no_such_column", "wrong_result", "timeout")[index % 3],
+                reason="ok" if correct else ("unknown_column", "wrong_result", "timeout")[index % 3],
                 prompt_sha=f"{note}{index:016x}"[-16:] if not note else f"{note}-{index}",
                 prompt_tokens=300,
                 truncated=False,
@@ -48,7 +48,7 @@ def spider(
                 rules={"unordered": correct, "spider": correct and index % 5 > 0, "strict": correct and index % 7 > 0},
             )
         )
-    return Measurement(variant, "spider", "generation", outcomes, questions, note)
+    return Measurement(variant, "spider", "generation", outcomes, note)
 
 
 def mmlu(variant: str, share: float, *, seed: int, each: int = 100) -> Measurement:
@@ -91,6 +91,17 @@ def study() -> list[Measurement]:
         mmlu(RUN_2, 0.45, seed=6),
         spider(SHOTS, 0.38, seed=8, note="3-shot"),
     ]
+
+
+def sources(measurements: Sequence[Measurement], **other: Any) -> Sources:
+    """What a report of these measurements is made from; every question says its item's id."""
+    items: dict[str, dict[str, Item]] = {}
+    for measurement in measurements:
+        for outcome in measurement.outcomes:
+            choices = () if measurement.kind == "generation" else tuple(f"option {letter}" for letter in "ABCD")
+            item = Item(outcome.item, outcome.group, f"What about {outcome.item}?", outcome.gold, choices)
+            items.setdefault(measurement.task, {})[outcome.item] = item
+    return Sources(measurements, items, **other)
 
 
 def with_outcomes(measurement: Measurement, change: Callable[[int, Outcome], Outcome]) -> Measurement:

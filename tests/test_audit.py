@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 from made_up_study import BASE, FACTS, RUN_1, RUN_2, SHOTS, mmlu, spider, study, with_outcomes
 
-from contrapeso.audit import CHECKS, Evidence, audit
+from contrapeso.audit import CHECKS, Evidence, audit, leaked_between
 from contrapeso.report.measurement import Measurement
 from contrapeso.tasks.base import Outcome
+
+EVALUATED = {"dev/0000": "concert_singer\nHow many singers?", "dev/0001": "pets_1\nHow many pets?"}
 
 
 def evidence(measurements: list[Measurement] | None = None, **changes: object) -> Evidence:
@@ -18,8 +20,8 @@ def evidence(measurements: list[Measurement] | None = None, **changes: object) -
         measurements=measurements if measurements is not None else study(),
         gold_verdicts={"dev/0000": True, "dev/0001": True},
         schema_shown={"dev/0000": True},
-        evaluated={"dev/0000": "concert_singer\nHow many singers?", "dev/0001": "pets_1\nHow many pets?"},
-        seen={"train/0007": "farm\nHow many farms?"},
+        evaluated=2,
+        leaked=(),
     )
     return replace(sound, **changes)  # type: ignore[arg-type]
 
@@ -102,13 +104,15 @@ def test_a_prompt_without_schema_fails_the_target() -> None:
     ids=["same id", "same text but for case and spaces"],
 )
 def test_an_evaluated_item_among_shots_or_training_fails(seen: dict[str, str]) -> None:
-    status, affects, detail = verdict_of("leaked_items", evidence(seen=seen))
+    leaked = leaked_between(EVALUATED, seen)
+    assert leaked == ["dev/0001"]
+    status, affects, detail = verdict_of("leaked_items", evidence(leaked=leaked))
     assert status == "fail" and "dev/0001" in detail
     assert (RUN_1, "spider") in affects and (RUN_1, "mmlu") not in affects
 
 
 def test_the_same_question_about_another_database_is_no_leak() -> None:
-    assert verdict_of("leaked_items", evidence(seen={"train/1": "farm\nHow many pets?"}))[0] == "ok"
+    assert leaked_between(EVALUATED, {"train/1": "farm\nHow many pets?"}) == []
 
 
 @pytest.mark.parametrize(("every", "status"), [(10, "fail"), (400, "warn")])
@@ -146,7 +150,7 @@ def test_a_base_outside_its_published_band_is_a_warning(share: float, status: st
 
 @pytest.mark.parametrize(
     ("check", "missing"),
-    [("gold_against_itself", "gold_verdicts"), ("schema_in_prompts", "schema_shown"), ("leaked_items", "seen")],
+    [("gold_against_itself", "gold_verdicts"), ("schema_in_prompts", "schema_shown"), ("leaked_items", "leaked")],
 )
 def test_a_check_without_its_evidence_says_that_it_was_not_made(check: str, missing: str) -> None:
     status, _, detail = verdict_of(check, evidence(**{missing: None}))

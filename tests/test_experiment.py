@@ -71,7 +71,7 @@ def summary_of(root):
 
 def redone(before, root):
     """Journals and adapter weights that were written anew. Files are compared by identity, not content."""
-    names = {name for name in before if name.endswith((".jsonl", ".safetensors"))}
+    names = {n for n in before if n.startswith(("outcomes/", "adapters/")) and n.endswith((".jsonl", ".safetensors"))}
     return {name for name in names if identity(root / "out" / name) != before[name]}
 
 

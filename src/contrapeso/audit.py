@@ -10,8 +10,9 @@ Every check is a pure function of the evidence, listed in `CHECKS`; its name is 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from contrapeso.errors import StudyError
 from contrapeso.report.measurement import Check, Measurement, StudyFacts
 from contrapeso.stats.intervals import wilson_interval
 
@@ -35,16 +36,16 @@ class Evidence:
         measurements: one per variant and task.
         gold_verdicts: item id of the target -> whether its gold answer is judged correct against itself.
         schema_shown: sampled item id of the target -> whether its prompt contains the database's schema.
-        evaluated: item id -> its text, question and database or options, of every evaluated item.
-        seen: id of a shot or training example -> its text, put together like those of `evaluated`.
+        evaluated: how many items are evaluated, all tasks together.
+        leaked: ids of evaluated items that were shots or training examples too (`leaked_between`).
     """
 
     facts: StudyFacts
     measurements: Sequence[Measurement]
     gold_verdicts: Mapping[str, bool] | None = None
     schema_shown: Mapping[str, bool] | None = None
-    evaluated: Mapping[str, str] = field(default_factory=dict)
-    seen: Mapping[str, str] | None = None
+    evaluated: int = 0
+    leaked: Sequence[str] | None = None
 
     def of_task(self, task: str) -> Affected:
         """(variant, task) of every measurement of a task."""
@@ -152,19 +153,29 @@ def schema_in_prompts(evidence: Evidence) -> Check:
 
 
 def leaked_items(evidence: Evidence) -> Check:
-    """Fail when an evaluated item was also a shot or training example, by id or by text (case and spacing aside)."""
+    """Fail when an evaluated item was also a shot or training example."""
     name = "leaked_items"
-    if evidence.seen is None:
+    if evidence.leaked is None:
         return _not_told(name, "which items were shots or training examples")
-    texts = {_normalised(text) for text in evidence.seen.values()}
-    leaked = {item for item, text in evidence.evaluated.items() if item in evidence.seen or _normalised(text) in texts}
+    leaked = set(evidence.leaked)
     if not leaked:
-        return Check(name, "ok", f"none of {len(evidence.evaluated)} evaluated items was shown or trained on")
+        return Check(name, "ok", f"none of {evidence.evaluated} evaluated items was shown or trained on")
     affects = tuple(
         (m.variant, m.task) for m in evidence.measurements if any(outcome.item in leaked for outcome in m.counted)
     )
     detail = f"{len(leaked)} evaluated items were shots or training examples ({_some(sorted(leaked))})"
     return Check(name, "fail", detail, affects)
+
+
+def leaked_between(evaluated: Mapping[str, str], seen: Mapping[str, str]) -> list[str]:
+    """Ids of evaluated items that were seen before, by id or by text (case, spacing and closing marks aside).
+
+    Args:
+        evaluated: item id -> its text, question and database or options, of every evaluated item.
+        seen: id of a shot or training example -> its text, put together like those of `evaluated`.
+    """
+    texts = {_normalised(text) for text in seen.values()}
+    return [item for item, text in evaluated.items() if item in seen or _normalised(text) in texts]
 
 
 def truncated_prompts(evidence: Evidence) -> Check:
@@ -228,6 +239,20 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     different_items,
     published_band,
 )
+
+
+def require_known_checks(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, sorted.
+
+    Raises:
+        StudyError: one of them is no audit check.
+    """
+    known = [check.__name__ for check in CHECKS]
+    for name in names:
+        if name not in known:
+            raise StudyError(f"there is no audit check {name!r} to allow to fail; checks: {', '.join(known)}")
+    return tuple(sorted(set(names)))
+
 
 _Found = Sequence[tuple[Measurement, str]]
 

@@ -13,15 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contrapeso.data import CATEGORY_OF_SUBJECT
-from contrapeso.errors import ResourceError, StudyError
-from contrapeso.evaluate import evaluate, known_outcomes
-from contrapeso.manifest import hardware, hash_tree, peak_memory, versions
-from contrapeso.materials import Materials
-from contrapeso.models.adapters import ADAPTER_FILES, adapter_identity
+from contrapeso.errors import ResourceError
+from contrapeso.evaluate import evaluate
+from contrapeso.manifest import REPORT, hardware, peak_memory, seal, versions
+from contrapeso.materials import Materials, Step
+from contrapeso.models.adapters import adapter_identity
 from contrapeso.models.engine import Variant
 from contrapeso.progress import Reporter, steps_bar
-from contrapeso.report.measurement import Measurement, StudyFacts
+from contrapeso.report.record import adapter_is_whole, read_record, write_record
 from contrapeso.settings import RunSettings
 from contrapeso.store import (
     Journal,
@@ -36,30 +35,36 @@ from contrapeso.store import (
     write_json,
 )
 from contrapeso.study import Study
-from contrapeso.tasks.base import Task
 
 if TYPE_CHECKING:
     from contrapeso.models.loading import LoadedModel
     from contrapeso.models.local import LocalEngine
 
-REPORT = ("csv", "summary.json", "report.md", "report.html", "report.pdf", "figures")
-LEAVES = ("study.toml", "outcomes", "adapters", *REPORT)
-
 
 class Bench:
-    """One study at work."""
+    """One study at work.
+
+    Args:
+        study: what to do.
+        materials: its tasks and its train set.
+        steps: what is measured, in order.
+        folder: where everything is filed.
+        reporter: where progress goes.
+        tolerated: names of audit checks whose failure withholds nothing.
+    """
 
     def __init__(
         self,
         study: Study,
         materials: Materials,
+        *,
+        steps: Sequence[Step],
         folder: StudyFolder,
         reporter: Reporter,
-        *,
         tolerated: Sequence[str] = (),
     ) -> None:
         self.study, self.materials, self.folder, self.reporter = study, materials, folder, reporter
-        self.tolerated = tolerated
+        self.steps, self.tolerated = steps, tuple(tolerated)
         filed = read_json(folder.manifest) or {}
         self.timings: dict[str, float] = dict(filed.get("timings_seconds", {}))
         self.peak_before: dict[str, float] = dict(filed.get("peak_memory", {}))
@@ -99,7 +104,7 @@ class Bench:
         return (
             manifest.get("complete") is True
             and manifest.get("inputs") == self.inputs
-            and manifest.get("files") == hash_tree(self.folder.root, LEAVES)
+            and manifest == seal(manifest, self.folder.root)
         )
 
     @cached_property
@@ -127,30 +132,27 @@ class Bench:
         if filed.get("inputs") != self.inputs:
             remove(*(self.folder.root / name for name in REPORT))  # the report of another study would be believed
         write_atomically(self.folder.root / "study.toml", self.study.to_toml())
+        parts = self.materials
+        record = parts.record(self.study, self.steps, tolerated=self.tolerated)
+        write_record(self.folder, record, {task.name: task.items for task in (parts.target, parts.general)})
         self._file_manifest(complete=False)
 
-    def measure(self, variant: Variant, task: Task, *, prompt_note: str = "") -> Measurement:
-        """Outcomes of a variant on a task, from the journal as far as they are known."""
-        adapter = adapter_identity(variant.adapter) if variant.adapter else "none"
-        journal = Journal(self.folder.outcomes(variant.name, task.name), self.materials.outcome_key(task, adapter))
-        label = f"measure {variant.name} on {task.name}"
+    def measure(self, step: Step) -> None:
+        """Outcomes of a variant on a task, from the journal as far as they are known; first of all its adapter."""
+        adapter = self.train(step.run) if step.run else None
+        variant, task = Variant(step.variant, adapter=adapter), step.task
+        identity = adapter_identity(adapter) if adapter else "none"
+        journal = Journal(
+            self.folder.outcomes(step.variant, task.name), {**self.materials.outcome_key(task), "adapter": identity}
+        )
+        label = f"measure {step.variant} on {task.name}"
         if journal.changed:
             self.reporter.say(f"{label}: again, because of a change in {', '.join(journal.changed)}")
             self.timings.pop(label, None)
-        if len(journal.outcomes) == len(task.items):
-            outcomes = known_outcomes(task, journal)
-        else:
+        if len(journal.outcomes) < len(task.items):
             engine = self.engine
             with self._timed(label):
-                outcomes = evaluate(engine, variant, task, journal=journal, reporter=self.reporter)
-        return Measurement(
-            variant=variant.name,
-            task=task.name,
-            kind=task.kind,
-            outcomes=outcomes,
-            questions={item.id: item.question for item in task.items},
-            prompt_note=prompt_note,
-        )
+                evaluate(engine, variant, task, journal=journal, reporter=self.reporter)
 
     def check_training(self) -> None:
         """Refuse what could not be trained before anything is measured.
@@ -167,8 +169,7 @@ class Bench:
     def _trained(self, run: RunSettings) -> bool:
         """Whether the run's adapter lies there, whole and made from exactly these inputs."""
         adapter = self.folder.adapter(run.name)
-        whole = all((adapter / name).is_file() for name in ADAPTER_FILES)
-        return whole and still_valid(adapter, self.materials.adapter_key(run, self.study.seed))
+        return adapter_is_whole(adapter) and still_valid(adapter, self.materials.adapter_key(run, self.study.seed))
 
     def train(self, run: RunSettings) -> Path:
         """The run's adapter, trained unless it lies there."""
@@ -199,31 +200,15 @@ class Bench:
         forget(checkpoints)
         return adapter
 
-    def report(self, measured: Sequence[Measurement]) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """Audit, summary and every file that leaves; then the folder is complete."""
-        from contrapeso.audit import audit
-        from contrapeso.report.model_card import model_card
-        from contrapeso.report.summary import summarize
-        from contrapeso.report.write import write_report
+        from contrapeso.rebuild import rebuild
 
         self.timings.pop("report", None)
         with self._timed("report"):
-            facts = StudyFacts(
-                name=self.study.name,
-                seed=self.study.seed,
-                categories={
-                    item.group: CATEGORY_OF_SUBJECT.get(item.group, "Other") for item in self.materials.general.items
-                },
-                base_model=self.study.model.id,
-            )
-            checks = audit(self.materials.evidence(facts, measured))
-            summary = summarize(facts, measured, checks=checks, tolerated=self.tolerated)
-            write_report(self.folder.root, summary, measured, self._manifest(complete=True))
-            for run in self.study.runs:
-                card = model_card(run.name, summary, run.model_dump(mode="json"), version=versions()["contrapeso"])
-                write_atomically(self.folder.adapter(run.name) / "README.md", card)
-        self._file_manifest(complete=True)
-        return self.filed_summary()
+            summary = rebuild(self.folder, read_record(self.folder))
+        self._file_manifest(complete=summary["complete"])
+        return summary
 
     @cached_property
     def _rows(self) -> list[dict[str, list[int]]]:
@@ -251,9 +236,7 @@ class Bench:
 
     def _file_manifest(self, *, complete: bool) -> None:
         manifest = self._manifest(complete=complete)
-        if complete:
-            manifest["files"] = hash_tree(self.folder.root, LEAVES)
-        write_json(self.folder.manifest, manifest)
+        write_json(self.folder.manifest, seal(manifest, self.folder.root) if complete else manifest)
 
     def _manifest(self, *, complete: bool) -> dict[str, Any]:
         return {
@@ -272,18 +255,3 @@ class Bench:
         """The largest of this session and of the ones before."""
         now = peak_memory()
         return {name: max(now.get(name, 0.0), self.peak_before.get(name, 0.0)) for name in {**self.peak_before, **now}}
-
-
-def require_known_checks(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, sorted.
-
-    Raises:
-        StudyError: one of them is no audit check.
-    """
-    from contrapeso.audit import CHECKS
-
-    known = [check.__name__ for check in CHECKS]
-    for name in names:
-        if name not in known:
-            raise StudyError(f"there is no audit check {name!r} to allow to fail; checks: {', '.join(known)}")
-    return tuple(sorted(set(names)))

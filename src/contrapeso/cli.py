@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from contrapeso.errors import ContrapesoError
+from contrapeso.errors import ContrapesoError, ResourceError, StoreError
 from contrapeso.version import __version__
 
 EXIT_CODES = (
@@ -35,6 +35,8 @@ app = typer.Typer(
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A preset's name or a TOML file.")]
 OutOption = Annotated[Path | None, typer.Option(help="The study folder; results/<study name> by default.")]
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.")]
+Language = Literal["en", "pt-BR"]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. model.id=my/model.")
 ]
@@ -96,6 +98,36 @@ def check_command(study: StudyArgument, out: OutOption = None, overrides: SetOpt
     obstacles = [finding for finding in findings if finding.status == "fail"]
     if obstacles:
         raise typer.Exit(max(finding.exit_code for finding in obstacles))
+
+
+@app.command("report")
+def report_command(
+    folder: FolderArgument,
+    allow_failing_audit: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="Print numbers although this audit check fails.")
+    ] = None,
+    language: Annotated[Language | None, typer.Option(help="Of page and paper; as the study says by default.")] = None,
+) -> None:
+    """Write a study's report again from the outcomes in its folder: no model, no GPU, no data set."""
+    from rich.console import Console
+
+    from contrapeso.rebuild import report
+    from contrapeso.report.text import summary_table
+
+    summary = report(folder, allow_failing_audit=allow_failing_audit, language=language)
+    Console().print(summary_table(summary))
+    print(f"{summary['verdict']}\nReport: {folder / 'report.html'}")
+
+
+@app.command("open")
+def open_command(folder: FolderArgument) -> None:
+    """Open a study's page in the browser."""
+    page = folder / "report.html"
+    if not page.is_file():
+        raise StoreError(f"there is no {page}; `contrapeso run` or `contrapeso report` writes it")
+    print(page)
+    if typer.launch(str(page)) != 0:
+        raise ResourceError(f"no browser could be started; open {page.resolve()} by hand")
 
 
 @app.command("init")

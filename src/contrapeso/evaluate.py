@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from contrapeso.models.engine import Engine, Variant
 from contrapeso.progress import Reporter, Silent
 from contrapeso.store import Journal
@@ -33,9 +31,4 @@ def evaluate(
             for indices, replies in task.ask(engine, variant, skip=done):
                 journal.append(task.score([items[index] for index in indices], replies))
                 advance(sum(index not in done for index in indices))
-    return known_outcomes(task, journal)
-
-
-def known_outcomes(task: Task, journal: Journal) -> list[Outcome]:
-    """Outcomes of a task that is wholly measured. Which items count is the task's word, not the journal's."""
-    return [replace(journal.outcomes[item.id], left_out=item.left_out) for item in task.items]
+    return [journal.outcomes[item.id] for item in items]

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contrapeso.progress import Reporter, Silent
 from contrapeso.store import open_folder
 from contrapeso.study import BASELINE, Study
+
+if TYPE_CHECKING:
+    from contrapeso.materials import Materials, Step
 
 
 def run(
@@ -33,9 +36,9 @@ def run(
         ContrapesoError: see `errors.py`; what was finished stays and the same call resumes.
     """
     # Imported here, so that `import contrapeso` stays light.
-    from contrapeso.bench import Bench, require_known_checks
+    from contrapeso.audit import require_known_checks
+    from contrapeso.bench import Bench
     from contrapeso.materials import gather
-    from contrapeso.models.engine import Variant
     from contrapeso.sql import Sandbox
 
     reporter = reporter or Silent()
@@ -44,18 +47,25 @@ def run(
         sandbox = stack.enter_context(Sandbox(workers=study.evaluate.sql_workers))
         materials = gather(study, sandbox)  # first, so that a study that cannot run leaves no folder
         folder = stack.enter_context(open_folder(Path(out)))
-        bench = Bench(study, materials, folder, reporter, tolerated=tolerated)
+        steps = planned(study, materials)
+        bench = Bench(study, materials, steps=steps, folder=folder, reporter=reporter, tolerated=tolerated)
         if bench.finished():
             reporter.say(f"{folder.root} holds this study, complete: nothing to do")
             return bench.filed_summary()
         bench.begin()
         bench.check_training()
-        base = Variant(BASELINE)
-        measured = [bench.measure(base, materials.target), bench.measure(base, materials.general)]
-        if materials.few_shot:
-            shots = f"{study.target.baseline_shots}-shot"
-            measured.append(bench.measure(Variant(f"{BASELINE} ({shots})"), materials.few_shot, prompt_note=shots))
-        for settings in study.runs:
-            tuned = Variant(settings.name, adapter=bench.train(settings))
-            measured += [bench.measure(tuned, materials.target), bench.measure(tuned, materials.general)]
-        return bench.report(measured)
+        for step in steps:
+            bench.measure(step)
+        return bench.report()
+
+
+def planned(study: Study, materials: Materials) -> list[Step]:
+    """What is measured, in order: the base, the base with shots in its prompt, every run."""
+    from contrapeso.materials import Step
+
+    both = (materials.target, materials.general)
+    steps = [Step(BASELINE, task) for task in both]
+    if materials.few_shot:
+        shots = f"{study.target.baseline_shots}-shot"
+        steps.append(Step(f"{BASELINE} ({shots})", materials.few_shot, prompt_note=shots))
+    return steps + [Step(settings.name, task, run=settings) for settings in study.runs for task in both]

@@ -8,7 +8,7 @@ import platform
 import resource
 import sqlite3
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,15 @@ import psutil
 from contrapeso.version import __version__
 
 DISTRIBUTIONS = ("torch", "transformers", "tokenizers", "peft", "trl", "accelerate", "datasets", "numpy", "scipy")
+
+REPORT = ("csv", "summary.json", "report.md", "report.html", "report.pdf", "figures")
+LEAVES = ("study.toml", "record.json", "items", "outcomes", "adapters", *REPORT)
+"""What a study folder hands on."""
+
+
+def seal(manifest: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """The manifest with the hash of every file the study leaves."""
+    return {**manifest, "files": hash_tree(root, LEAVES)}
 
 
 def versions() -> dict[str, str]:

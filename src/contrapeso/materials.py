@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contrapeso.audit import Evidence
-from contrapeso.data import load_mmlu, load_spider, mmlu_folder, spider_folder
+from contrapeso.audit import leaked_between
+from contrapeso.data import CATEGORY_OF_SUBJECT, load_mmlu, load_spider, mmlu_folder, spider_folder
 from contrapeso.errors import ModelError
 from contrapeso.models.loading import (
     load_tokenizer,
@@ -20,7 +20,8 @@ from contrapeso.models.loading import (
     weights_identity,
 )
 from contrapeso.models.prompts import render
-from contrapeso.report.measurement import Measurement, StudyFacts
+from contrapeso.report.measurement import StudyFacts
+from contrapeso.report.record import Planned, Record
 from contrapeso.settings import GeneralSettings, LoraSettings, ModelSettings, RunSettings, TargetSettings
 from contrapeso.sql import Sandbox, judge_sql
 from contrapeso.sql.schema import quoted, read_schema
@@ -33,6 +34,23 @@ from contrapeso.training.examples import Example, training_examples
 
 WITHOUT_EFFECT = ("checkpoint_steps", "max_length")
 """Run settings that move no weight: how often to save, and a guard that refuses."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One measurement of a study: a variant on a task.
+
+    Attributes:
+        variant: display name.
+        task: what is asked.
+        run: the fine-tuning run whose adapter is measured; None for the base model.
+        prompt_note: how the prompts differ from the baseline's on purpose.
+    """
+
+    variant: str
+    task: Task
+    run: RunSettings | None = None
+    prompt_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,9 +84,9 @@ class Materials:
         """Hash of what the runs learn."""
         return fingerprint([(e.prompt.text, e.prompt.chat, e.completion) for e in self.examples])
 
-    def outcome_key(self, task: Task, adapter: str) -> dict[str, str]:
-        """Key of outcomes: the base, the adapter's hash ("none" for the base itself), the task."""
-        return {**self.base_key, "adapter": adapter, "task": task.fingerprint}
+    def outcome_key(self, task: Task) -> dict[str, str]:
+        """Key of outcomes apart from the adapter: the base and the task."""
+        return {**self.base_key, "task": task.fingerprint}
 
     def adapter_key(self, run: RunSettings, seed: int) -> dict[str, str]:
         """Key of an adapter: the base, every setting that moves a weight, the examples, the seed."""
@@ -80,22 +98,42 @@ class Materials:
             "seed": str(seed),
         }
 
-    def evidence(self, facts: StudyFacts, measured: Sequence[Measurement]) -> Evidence:
-        """What the audit looks at: measurements, gold against itself, prompts, and what was seen in training."""
-        target = self.target
+    def record(self, study: Study, steps: Sequence[Step], *, tolerated: tuple[str, ...]) -> Record:
+        """The plan of the study, and what the audit asks of data and prompts: gold against itself, schema, leaks."""
+        target, general = self.target, self.general
         counted = [item for item in target.items if not item.left_out]
         triples = [(item.database, item.gold, item.gold) for item in counted if item.database]
         verdicts = judge_sql(target.sandbox, triples)
-        one_a_database = {item.database: item for item in counted}.values()
+        one_a_database = {item.group: item for item in target.items}
         shots = {item.id: item for task in (target, self.few_shot) if task for item in task.shots}
-        dev = (item for items in self.general.dev_shots.values() for item in items[: self.general.shots])
-        return Evidence(
-            facts=facts,
-            measurements=measured,
+        dev = (item for items in general.dev_shots.values() for item in items[: general.shots])
+        evaluated = {item.id: _content(item) for item in (*counted, *general.items)}
+        seen = {item.id: _content(item) for item in (*self.train, *shots.values(), *dev) if not item.left_out}
+        return Record(
+            facts=StudyFacts(
+                name=study.name,
+                seed=study.seed,
+                categories={item.group: CATEGORY_OF_SUBJECT.get(item.group, "Other") for item in general.items},
+                base_model=study.model.id,
+            ),
+            plan=tuple(self._planned(step, study.seed) for step in steps),
             gold_verdicts={item.id: v.rules["unordered"] for item, v in zip(counted, verdicts, strict=True)},
-            schema_shown={item.id: _shows_schema(target, item) for item in one_a_database},
-            evaluated={item.id: _content(item) for item in (*counted, *self.general.items)},
-            seen={item.id: _content(item) for item in (*self.train, *shots.values(), *dev) if not item.left_out},
+            schema_shown={item.id: _shows_schema(target, item) for item in one_a_database.values()},
+            evaluated=len(evaluated),
+            leaked=tuple(leaked_between(evaluated, seen)),
+            schemas={group: target.schema(item) for group, item in one_a_database.items()},
+            tolerated=tolerated,
+            language=study.report.language,
+        )
+
+    def _planned(self, step: Step, seed: int) -> Planned:
+        return Planned(
+            variant=step.variant,
+            task=step.task.name,
+            kind=step.task.kind,
+            prompt_note=step.prompt_note,
+            key=self.outcome_key(step.task),
+            adapter_key=self.adapter_key(step.run, seed) if step.run else None,
         )
 
 

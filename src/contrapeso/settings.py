@@ -108,10 +108,20 @@ class LoraSettings(Settings):
     """Gradients are clipped to this norm."""
     max_length: Annotated[int, Field(ge=16)] = 4096
     """Longest training example in tokens; a longer one is refused, not cut. Spider's longest has 3,709 of Mistral's."""
+    packing: Literal["none", "shared_prefix"] = "none"
+    """`shared_prefix` lays the examples of an optimizer step out so that those about one database share one copy of its
+    schema: the same gradient, several times faster. Forward passes are then as many as `pack_tokens` asks for."""
+    pack_tokens: Annotated[int, Field(ge=16)] = 8192
+    """With packing: most tokens in a forward pass; what decides the memory."""
+    databases_per_step: Annotated[int, Field(ge=1)] = 4
+    """With packing: the least number of databases among the examples of an optimizer step, as far as there are so many.
+    More makes steps more alike, fewer makes them faster."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third slower."""
     checkpoint_steps: Annotated[int, Field(ge=1)] = 50
     """Optimizer steps between checkpoints, from which an interrupted run resumes."""
+    report_to: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Trackers that are told loss, learning rate and gradient norm while training; files go below `logs/<run>`."""
 
 
 class RunSettings(LoraSettings):
@@ -132,3 +142,10 @@ class EvaluateSettings(Settings):
     """Multiple-choice questions scored together."""
     sql_workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Sandbox processes that run SQL."""
+
+
+class ReportSettings(Settings):
+    """How results are shown; no number depends on it."""
+
+    language: Literal["en", "pt-BR"] = "en"
+    """Language of report.html and report.pdf."""

@@ -87,6 +87,15 @@ class StudyFolder:
         """The numbers."""
         return self.root / "summary.json"
 
+    @property
+    def record(self) -> Path:
+        """What a report needs beside outcomes."""
+        return self.root / "record.json"
+
+    def items(self, task: str) -> Path:
+        """The questions of a task, one JSON line an item."""
+        return self.root / "items" / f"{task}.jsonl"
+
     def outcomes(self, variant: str, task: str) -> Path:
         """One JSON line an outcome; its key lies beside it."""
         return self.root / "outcomes" / slug(variant) / f"{task}.jsonl"
@@ -137,7 +146,7 @@ class Journal:
         if self.changed is not None:
             path.unlink(missing_ok=True)  # first the outcomes, then the key: a kill between the two loses nothing
             write_json(key_file(path), dict(key))
-        self.outcomes = {outcome.item: outcome for outcome in _read_outcomes(path)}
+        self.outcomes = {outcome.item: outcome for outcome in read_outcomes(path)}
 
     def append(self, outcomes: Iterable[Outcome]) -> None:
         """Add outcomes of items not yet in the journal.
@@ -195,8 +204,12 @@ def _changed(file: Path, key: Key) -> list[str] | None:
     return sorted(part for part in {*filed, *key} if filed.get(part) != key.get(part))
 
 
-def _read_outcomes(path: Path) -> list[Outcome]:
-    """Whole lines only; the file is cut back to them."""
+def read_outcomes(path: Path) -> list[Outcome]:
+    """Outcomes of a journal. Whole lines only; the file is cut back to them.
+
+    Raises:
+        StoreError: a line is damaged.
+    """
     if not path.exists():
         return []
     content = path.read_bytes()

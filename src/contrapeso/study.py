@@ -24,6 +24,7 @@ from contrapeso.settings import (
     LeaveOut,
     LoraSettings,
     ModelSettings,
+    ReportSettings,
     RunSettings,
     Settings,
     TargetSettings,
@@ -46,6 +47,7 @@ class Study(Settings):
     general: GeneralSettings = GeneralSettings()
     runs: Annotated[tuple[RunSettings, ...], Field(min_length=1)]
     evaluate: EvaluateSettings = EvaluateSettings()
+    report: ReportSettings = ReportSettings()
 
     @field_validator("runs")
     @classmethod

@@ -15,7 +15,14 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from contrapeso.errors import StudyError
-from contrapeso.settings import EvaluateSettings, GeneralSettings, LoraSettings, ModelSettings, TargetSettings
+from contrapeso.settings import (
+    EvaluateSettings,
+    GeneralSettings,
+    LoraSettings,
+    ModelSettings,
+    ReportSettings,
+    TargetSettings,
+)
 from contrapeso.store import write_atomically
 from contrapeso.study import Study, preset_text
 
@@ -53,6 +60,8 @@ def commented(preset: str) -> str:
         lines += ["[[runs]]", *(_assign(key, value) for key, value in run.items()), ""]
     lines += ["# How variants are measured; none of this changes what is asked.", "[evaluate]"]
     lines += _settings(EvaluateSettings, table.get("evaluate", {}))
+    lines += ["# How results are shown; no number depends on it.", "[report]"]
+    lines += _settings(ReportSettings, table.get("report", {}))
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -9,10 +9,10 @@ from shutil import which
 from xml.etree import ElementTree
 
 import pytest
-from made_up_study import BASE, FACTS, RUN_1, RUN_2, study, with_outcomes
+from made_up_study import BASE, FACTS, RUN_1, RUN_2, sources, study, with_outcomes
 
 from contrapeso.report.figures import PALETTE, charts, to_png, to_svg
-from contrapeso.report.measurement import Check, Measurement
+from contrapeso.report.measurement import Check, Measurement, Sources
 from contrapeso.report.page import render_page
 from contrapeso.report.paper import render_paper
 from contrapeso.report.summary import summarize
@@ -21,6 +21,7 @@ from contrapeso.report.write import write_report
 
 HOSTILE = '<script>alert(1)</script> & "q" #panic("typst") $x$ *b* @ref `c` [d] \\ '
 PROVENANCE = {"versions": {"contrapeso": "0"}, "note": HOSTILE, "seeds": [1, 2]}
+SOURCES = sources(study(), provenance=PROVENANCE)
 
 
 def hostile_study() -> list[Measurement]:
@@ -82,7 +83,7 @@ def test_worthless_numbers_are_not_drawn() -> None:
 
 def test_page_says_the_verdict_first_and_needs_nothing_from_outside() -> None:
     summary = summarize(FACTS, study())
-    page = render_page(summary, PROVENANCE)
+    page = render_page(summary, SOURCES)
     reader = read(page)
     body = reader.text[reader.text.index("contrapeso · counterweight", 60) :]
     assert body.split("\n")[1].startswith("Fine-Tuned Run 1: gain of")
@@ -94,7 +95,7 @@ def test_page_says_the_verdict_first_and_needs_nothing_from_outside() -> None:
 def test_page_shows_hostile_text_and_runs_none_of_it() -> None:
     facts = replace(FACTS, name=HOSTILE)
     checks = [Check("below_chance", "warn", HOSTILE)]
-    reader = read(render_page(summarize(facts, hostile_study(), checks=checks), PROVENANCE))
+    reader = read(render_page(summarize(facts, hostile_study(), checks=checks), SOURCES))
     assert "script" not in reader.tags
     # title, heading, sentence, tables, audit, details, provenance
     assert reader.text.count("<script>alert(1)</script>") > 10
@@ -103,7 +104,7 @@ def test_page_shows_hostile_text_and_runs_none_of_it() -> None:
 def test_page_of_a_withheld_number_gives_the_reason_in_its_place() -> None:
     failed = Check("below_chance", "fail", "misread", ((RUN_2, "mmlu"),))
     summary = summarize(FACTS, study(), checks=[failed])
-    text = read(render_page(summary, {})).text
+    text = read(render_page(summary, Sources([]))).text
     entry = summary["variants"][RUN_2]["mmlu"]
     assert "not valid: below_chance: misread" in text
     assert f"{100 * entry['accuracy']:.1f} % [{100 * entry['ci'][0]:.1f}" not in text
@@ -118,8 +119,8 @@ def test_markdown_shows_hostile_names_as_text() -> None:
 
 def test_paper_is_the_same_twice_and_is_pdf_a() -> None:
     summary = summarize(FACTS, study())
-    paper = render_paper(summary, PROVENANCE)
-    assert paper == render_paper(summary, PROVENANCE)
+    paper = render_paper(summary, SOURCES)
+    assert paper == render_paper(summary, SOURCES)
     assert paper.startswith(b"%PDF-1.7") and b"pdfaid:part>2<" in paper and b"pdfaid:conformance>B<" in paper
 
 
@@ -129,7 +130,7 @@ def test_paper_prints_hostile_text_as_text(tmp_path: Path) -> None:
     facts = replace(FACTS, name=HOSTILE, base_model=HOSTILE)
     checks = [Check("below_chance", "warn", HOSTILE)]
     file = tmp_path / "paper.pdf"
-    file.write_bytes(render_paper(summarize(facts, hostile_study(), checks=checks), PROVENANCE))
+    file.write_bytes(render_paper(summarize(facts, hostile_study(), checks=checks), SOURCES))
     text = subprocess.run(["pdftotext", "-raw", file, "-"], capture_output=True, text=True, check=True).stdout
     flat = "".join(text.split())
     assert flat.count("<script>alert(1)</script>") >= 3
@@ -140,7 +141,7 @@ def test_paper_prints_hostile_text_as_text(tmp_path: Path) -> None:
 def test_report_writes_every_promised_file_and_leaves_no_half_written_one(tmp_path: Path, kept: int) -> None:
     measurements = study()[:kept]
     summary = summarize(FACTS, measurements)
-    write_report(tmp_path, summary, measurements, PROVENANCE)
+    write_report(tmp_path, summary, replace(SOURCES, measurements=measurements))
     assert {"summary.json", "report.md", "report.html", "report.pdf", "figures", "csv"} == {
         p.name for p in tmp_path.iterdir()
     }
@@ -150,11 +151,11 @@ def test_report_writes_every_promised_file_and_leaves_no_half_written_one(tmp_pa
 
 def test_report_of_a_study_whose_every_number_is_withheld_is_still_written(tmp_path: Path) -> None:
     failed = Check("leaked_items", "fail", "all leaked", tuple((m.variant, m.task) for m in study()))
-    write_report(tmp_path, summarize(FACTS, study(), checks=[failed]), study(), {})
+    write_report(tmp_path, summarize(FACTS, study(), checks=[failed]), sources(study()))
     assert "cannot be weighed" in (tmp_path / "report.md").read_text(encoding="utf-8")
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
 
 
 def test_a_name_that_the_fonts_of_the_paper_lack_does_not_cost_the_report() -> None:
     foreign = [replace(m, variant="运行 😀") if m.variant == RUN_1 else m for m in study()]
-    assert render_paper(summarize(FACTS, foreign, resamples=200), PROVENANCE).startswith(b"%PDF")
+    assert render_paper(summarize(FACTS, foreign, resamples=200), SOURCES).startswith(b"%PDF")

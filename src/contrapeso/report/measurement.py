@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from contrapeso.tasks.base import Outcome
+from contrapeso.tasks.base import Item, Outcome
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,6 @@ class Measurement:
         task: key of the task, e.g. `spider`.
         kind: `generation` (free text) or `options` (letters by log-probability).
         outcomes: one per item, in data-set order.
-        questions: item id -> question as asked; for the CSV files of generation tasks.
         prompt_note: how the prompts differ from the baseline's on purpose, e.g. `3-shot`; "" means identical prompts.
     """
 
@@ -26,7 +25,6 @@ class Measurement:
     task: str
     kind: Literal["generation", "options"]
     outcomes: Sequence[Outcome]
-    questions: Mapping[str, str] = field(default_factory=dict)
     prompt_note: str = ""
 
     @property
@@ -84,3 +82,24 @@ class Check:
     detail: str
     affects: tuple[tuple[str, str], ...] = ()
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a report is made from, beside the summary. None of it needs the model or the data sets.
+
+    Attributes:
+        measurements: one per variant and task.
+        items: task -> item id -> item; items lack their database here.
+        schemas: group of the target task (`db_id`) -> its schema as the prompts show it.
+        training: run -> one dict an optimizer step: `step`, `loss`, `learning_rate`, ...
+        provenance: JSON-ready facts on versions, data, hardware and settings, shown as they are.
+        language: of the page and the paper, `en` or `pt-BR`.
+    """
+
+    measurements: Sequence[Measurement]
+    items: Mapping[str, Mapping[str, Item]] = field(default_factory=dict)
+    schemas: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    language: str = "en"

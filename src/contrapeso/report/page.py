@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from contrapeso.report import text
 from contrapeso.report.figures import PALETTE, charts, to_svg
+from contrapeso.report.measurement import Sources
 from contrapeso.report.paper import flatten
 
 CAPTIONS = {
@@ -22,12 +23,12 @@ CAPTIONS = {
 }
 
 
-def render_page(summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
+def render_page(summary: Mapping[str, Any], sources: Sources) -> str:
     """The report as one HTML document.
 
     Args:
         summary: from `summarize`.
-        provenance: facts on how the numbers were made, shown as they are.
+        sources: what it was made from.
 
     Returns:
         HTML text.
@@ -49,7 +50,7 @@ def render_page(summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> st
         figures=[(figures[name], caption) for name, caption in CAPTIONS.items() if name in figures],
         tables=_main_tables(summary),
         details=_detail_tables(summary),
-        provenance=flatten(provenance),
+        provenance=flatten(sources.provenance),
         palette=PALETTE,
         task_name=text.task_name,
     )

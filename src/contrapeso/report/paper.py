@@ -17,22 +17,23 @@ import typst
 
 from contrapeso.report import text
 from contrapeso.report.figures import charts, to_svg
+from contrapeso.report.measurement import Sources
 
 FONT = "Libertinus Serif"
 
 
-def render_paper(summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> bytes:
+def render_paper(summary: Mapping[str, Any], sources: Sources) -> bytes:
     """The report as PDF/A-2b (plain PDF when names have characters that the embedded fonts lack).
 
     Args:
         summary: from `summarize`.
-        provenance: facts on how the numbers were made, shown as they are.
+        sources: what it was made from.
 
     Returns:
         The PDF's bytes.
     """
     figures = {name: to_svg(chart) for name, chart in charts(summary, font=FONT).items()}
-    data = paper_data(summary, provenance) | {"figures": sorted(figures)}
+    data = paper_data(summary, sources) | {"figures": sorted(figures)}
     template = resources.files("contrapeso.report").joinpath("templates/paper.typ").read_bytes()
     with tempfile.TemporaryDirectory(prefix="contrapeso-paper-") as name:
         root = Path(name)
@@ -63,7 +64,7 @@ def _compile(root: Path) -> bytes:
         return bytes(typst.compile(paper, root=str(root), format="pdf", timestamp=0))
 
 
-def paper_data(summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
+def paper_data(summary: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     """What the template places: words and tables of strings, nothing to compute."""
     return {
         "study": summary["study"],
@@ -76,7 +77,7 @@ def paper_data(summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> dic
         "comparisons": [list(row) for row in text.comparison_rows(summary)],
         "tradeoff": [list(row) for row in text.tradeoff_rows(summary)],
         "audit": [[row["check"], row["status"], row["detail"]] for row in summary["audit"]],
-        "provenance": [[key, value] for key, value in flatten(provenance)],
+        "provenance": [[key, value] for key, value in flatten(sources.provenance)],
     }
 
 

@@ -72,7 +72,15 @@ def summarize(
         "variants": variants,
         "comparisons": _comparisons(facts, pairs, invalid),
         "tradeoff": _tradeoffs(facts, pairs, invalid),
-        "audit": [asdict(check) | {"affects": [list(key) for key in check.affects]} for check in checks],
+        "audit": [
+            {
+                "check": check.check,
+                "status": check.status,
+                "detail": check.detail,
+                "affects": [list(key) for key in check.affects],
+            }
+            for check in checks
+        ],
     }
     return summary | {"verdict": verdict_text(summary)}
 

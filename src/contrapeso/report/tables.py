@@ -1,6 +1,6 @@
 """The CSV files, with the names, columns and order of the original study, so that what read those can read these.
 
-Measurements and their summary enter; file name -> text leaves. The texts a model wrote are kept letter for letter and
+A summary and its sources enter; file name -> text leaves. The texts a model wrote are kept letter for letter and
 quoted as CSV asks; a cell that starts with `=` is a formula to a spreadsheet, so open these files as data.
 """
 
@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contrapeso.errors import DataError
-from contrapeso.report.measurement import Measurement
+from contrapeso.report.measurement import Measurement, Sources
 from contrapeso.report.text import not_valid
 from contrapeso.study import slug
+from contrapeso.tasks.base import Item
 
 # Category in the summary -> column, in the original's order.
 CATEGORY_COLUMNS = {
@@ -26,7 +27,7 @@ CATEGORY_COLUMNS = {
 AGGREGATE_COLUMN = "Acurácia Agregada"
 
 
-def csv_files(summary: Mapping[str, Any], measurements: Sequence[Measurement]) -> dict[str, str]:
+def csv_files(summary: Mapping[str, Any], sources: Sources) -> dict[str, str]:
     """Every CSV file of a study.
 
     - `avaliacao_<variant>.csv` for a generation task: question, generated_sql, expected_sql, score (0.0 or 1.0), one
@@ -38,7 +39,7 @@ def csv_files(summary: Mapping[str, Any], measurements: Sequence[Measurement]) -
 
     Args:
         summary: from `summarize`.
-        measurements: what it was made from.
+        sources: what it was made from.
 
     Returns:
         File name -> content, UTF-8 text with `\\n` line ends.
@@ -47,12 +48,13 @@ def csv_files(summary: Mapping[str, Any], measurements: Sequence[Measurement]) -
         DataError: two variants would be written to one file.
     """
     files: dict[str, str] = {}
+    measurements = sources.measurements
     for measurement in measurements:
         if measurement.kind == "generation":
             name = f"avaliacao_{slug(measurement.variant)}.csv"
             if name in files:
                 raise DataError(f"two results would both be {name}; rename variant {measurement.variant!r}")
-            files[name] = _predictions(measurement)
+            files[name] = _predictions(measurement, sources.items.get(measurement.task, {}))
     for task in dict.fromkeys(m.task for m in measurements if m.kind == "options"):
         files[f"avaliacao_{task}_resultados.csv"] = _by_category(summary, task)
     if any(summary["facts"]["target"] in tasks for tasks in summary["variants"].values()):
@@ -65,9 +67,14 @@ def short_name(variant: str) -> str:
     return variant.removeprefix("Fine-Tuned ").removesuffix(" Model")
 
 
-def _predictions(measurement: Measurement) -> str:
+def _predictions(measurement: Measurement, items: Mapping[str, Item]) -> str:
     rows = (
-        (measurement.questions.get(outcome.item, ""), outcome.answer, outcome.gold, float(outcome.correct))
+        (
+            items[outcome.item].question if outcome.item in items else "",
+            outcome.answer,
+            outcome.gold,
+            float(outcome.correct),
+        )
         for outcome in measurement.counted
     )
     return _csv(("question", "generated_sql", "expected_sql", "score"), rows)

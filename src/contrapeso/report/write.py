@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from contrapeso.report.figures import charts, to_png, to_svg
-from contrapeso.report.measurement import Measurement
+from contrapeso.report.measurement import Sources
 from contrapeso.report.page import render_page
 from contrapeso.report.paper import render_paper
 from contrapeso.report.tables import csv_files
@@ -16,21 +16,18 @@ from contrapeso.report.text import to_markdown
 from contrapeso.store import write_atomically
 
 
-def write_report(
-    folder: Path, summary: Mapping[str, Any], measurements: Sequence[Measurement], provenance: Mapping[str, Any]
-) -> None:
+def write_report(folder: Path, summary: Mapping[str, Any], sources: Sources) -> None:
     """Write summary.json, report.md, report.html, report.pdf, figures/ and csv/.
 
     Args:
         folder: the study folder.
         summary: from `summarize`.
-        measurements: what it was made from.
-        provenance: JSON-ready facts on versions, data, hardware and settings, shown as they are.
+        sources: what it was made from.
 
     Raises:
         ResourceError: a file cannot be written.
     """
-    tables = csv_files(summary, measurements)
+    tables = csv_files(summary, sources)
     for name, text in tables.items():
         write_atomically(folder / "csv" / name, text)
     for stale in set((folder / "csv").glob("avaliacao_*.csv")) - {folder / "csv" / name for name in tables}:
@@ -39,7 +36,7 @@ def write_report(
         write_atomically(folder / "figures" / f"{name}.svg", to_svg(chart))
         write_atomically(folder / "figures" / f"{name}.png", to_png(chart))
     write_atomically(folder / "report.md", to_markdown(summary))
-    write_atomically(folder / "report.html", render_page(summary, provenance))
-    write_atomically(folder / "report.pdf", render_paper(summary, provenance))
+    write_atomically(folder / "report.html", render_page(summary, sources))
+    write_atomically(folder / "report.pdf", render_paper(summary, sources))
     # Last, because its presence says that the report is whole.
     write_atomically(folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -7,7 +7,7 @@ are the only thing that passes between GPU work and statistics.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -111,11 +111,15 @@ class Outcome:
         item, group, gold: copied from the item.
         answer: the predicted SQL or the chosen letter ("" when there is none).
         correct: the headline verdict (rule `unordered` for SQL, letter equality for multiple choice).
-        reason: `ok` when correct, otherwise one word on why not (`wrong_result`, `timeout`, `no_such_table`, ...).
+        reason: `ok` when correct, otherwise one word on why not (`wrong_result`, `timeout`, `unknown_table`, ...).
         prompt_sha, prompt_tokens, truncated: what was asked.
         stopped: the query ended by itself, before the token limit; for multiple choice, free generation would have
             given a letter.
+        detail: more on the reason, in a sentence.
+        flags: for SQL, what to know about the item: `gold_empty`, `gold_ties`, `gold_fails`.
         rules: for SQL, the verdict of every rule: {"unordered", "spider", "strict"}.
+        results: for SQL, the first rows that the `gold` and the `predicted` query gave, as `Preview.to_json` writes
+            them; a query that failed has none.
         log_probabilities: for multiple choice, one per option.
         left_out: why the item is reported apart ("" when it counts).
     """
@@ -130,20 +134,29 @@ class Outcome:
     prompt_tokens: int
     truncated: bool
     stopped: bool
+    detail: str = ""
+    flags: tuple[str, ...] = ()
     rules: Mapping[str, bool] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
     log_probabilities: tuple[float, ...] = ()
     left_out: str = ""
+
+    def apart(self, reason: str) -> Outcome:
+        """The same outcome, reported apart for a reason ("" when it counts): the task's word, not the journal's."""
+        return self if self.left_out == reason else replace(self, left_out=reason)
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as JSON-ready values; `Outcome.from_json` inverts it."""
         row: dict[str, Any] = {name: getattr(self, name) for name in _SCALARS}
-        if self.rules:
-            row["rules"] = dict(self.rules)
-        if self.log_probabilities:
-            row["log_probabilities"] = list(self.log_probabilities)
-        if self.left_out:
-            row["left_out"] = self.left_out
-        return row
+        optional = {
+            "detail": self.detail,
+            "flags": list(self.flags),
+            "rules": dict(self.rules),
+            "results": dict(self.results),
+            "log_probabilities": list(self.log_probabilities),
+            "left_out": self.left_out,
+        }
+        return row | {name: value for name, value in optional.items() if value}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Outcome:
@@ -154,7 +167,10 @@ class Outcome:
         """
         return cls(
             **{name: row[name] for name in _SCALARS},
+            detail=row.get("detail", ""),
+            flags=tuple(row.get("flags", ())),
             rules=dict(row.get("rules", {})),
+            results=dict(row.get("results", {})),
             log_probabilities=tuple(row.get("log_probabilities", ())),
             left_out=row.get("left_out", ""),
         )

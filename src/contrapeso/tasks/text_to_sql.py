@@ -146,11 +146,15 @@ class TextToSQL:
             for item, reply, answer, verdict in zip(items, replies, answers, verdicts, strict=True)
         ]
 
-    def _prefix(self, item: Item) -> str:
+    def schema(self, item: Item) -> str:
+        """The schema of an item's database, as prompts show it."""
         database = _database(item)
         if database not in self._schemas:
             self._schemas[database] = render_schema(read_schema(database), self.schema_style)
-        return _PREFIX.format(schema=self._schemas[database])
+        return self._schemas[database]
+
+    def _prefix(self, item: Item) -> str:
+        return _PREFIX.format(schema=self.schema(item))
 
 
 def choose_shots(train_items: Iterable[Item], count: int, *, seed: int) -> tuple[Item, ...]:

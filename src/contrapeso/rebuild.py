@@ -1,0 +1,87 @@
+"""From what lies in a study folder to its report: audit, summary, and every file that leaves. No model, no data set.
+
+`run` ends here, and `contrapeso report` does nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from contrapeso.audit import Evidence, audit, require_known_checks
+from contrapeso.errors import StoreError
+from contrapeso.manifest import seal
+from contrapeso.report.model_card import model_card
+from contrapeso.report.record import Record, read_record, read_sources, write_record
+from contrapeso.report.summary import summarize
+from contrapeso.report.write import write_report
+from contrapeso.store import StudyFolder, open_folder, read_json, write_atomically, write_json
+from contrapeso.study import load_study
+from contrapeso.version import __version__
+
+
+def report(
+    folder: str | Path, *, allow_failing_audit: Sequence[str] | None = None, language: str | None = None
+) -> dict[str, Any]:
+    """Write the report of a study folder again, from the outcomes in it.
+
+    Args:
+        folder: the study folder; its measurements need not be complete.
+        allow_failing_audit: names of audit checks whose failure does not withhold numbers; as filed by default.
+        language: `en` or `pt-BR`; as filed by default.
+
+    Returns:
+        The summary, as in `summary.json`.
+
+    Raises:
+        StoreError: not a study folder, in use, damaged, or nothing is measured yet.
+        StudyError: there is no such audit check.
+    """
+    root = Path(folder)
+    if not (root / "record.json").is_file():
+        raise StoreError(
+            f"{root} is not a study folder with measurements; `contrapeso run STUDY --out {root}` makes one"
+        )
+    with open_folder(root) as opened:
+        record = read_record(opened)
+        if allow_failing_audit is not None:
+            record = replace(record, tolerated=require_known_checks(allow_failing_audit))
+        if language is not None:
+            record = replace(record, language=language)
+        write_record(opened, record)
+        summary = rebuild(opened, record)
+        manifest = (read_json(opened.manifest) or {}) | {"complete": summary["complete"]}
+        manifest.get("inputs", {})["tolerated audit checks"] = ", ".join(record.tolerated)
+        write_json(opened.manifest, seal(manifest, opened.root))
+        return summary
+
+
+def rebuild(folder: StudyFolder, record: Record) -> dict[str, Any]:
+    """Audit, summarize and write everything that leaves, model cards included.
+
+    Raises:
+        StoreError: nothing is measured yet, or a file is damaged.
+        ResourceError: a file cannot be written.
+    """
+    sources = read_sources(folder, record)
+    measured = sources.measurements
+    if not measured:
+        raise StoreError(f"nothing in {folder.root} is measured to the end yet; run the study again to go on")
+    evidence = Evidence(
+        facts=record.facts,
+        measurements=measured,
+        gold_verdicts=record.gold_verdicts,
+        schema_shown=record.schema_shown,
+        evaluated=record.evaluated,
+        leaked=record.leaked,
+    )
+    complete = len(measured) == len(record.plan)
+    summary = summarize(record.facts, measured, checks=audit(evidence), tolerated=record.tolerated, complete=complete)
+    write_report(folder.root, summary, sources)
+    for run in load_study(folder.root / "study.toml").runs:
+        if run.name in summary["variants"]:
+            card = model_card(run.name, summary, run.model_dump(mode="json"), version=__version__)
+            write_atomically(folder.adapter(run.name) / "README.md", card)
+    return summary
