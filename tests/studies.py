@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from tiny import save_tiny_mistral
 
-from contrapeso.audit import _normalised
+from contrapeso.evidence import _normalised
 from contrapeso.materials import _content
 
 TRAIN_DATABASES = {"bakery": "cake", "harbour": "ship", "library": "book"}

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from made_up_study import BASE, FACTS, RUN_1, RUN_2, SHOTS, mmlu, spider, study, with_outcomes
 
-from contrapeso.audit import CHECKS, Evidence, audit, leaked_between
+from contrapeso.audit import CHECKS, audit
+from contrapeso.evidence import Evidence, leaked_between
 from contrapeso.report.measurement import Measurement
 from contrapeso.tasks.base import Outcome
 
@@ -67,7 +68,7 @@ def test_empty_answers_are_found() -> None:
 def test_a_model_that_would_not_give_letters_is_a_warning_only() -> None:
     wordy = change(BASE, "mmlu", lambda i, o: replace(o, stopped=False))
     status, affects, detail = verdict_of("letter_rate", evidence(wordy))
-    assert (status, affects) == ("warn", ())
+    assert (status, affects) == ("warn", ((BASE, "mmlu"),))
     assert "100.0 %" in detail and "log-probability" in detail
 
 
@@ -146,6 +147,17 @@ def test_a_base_outside_its_published_band_is_a_warning(share: float, status: st
     facts = replace(FACTS, base_model="mistralai/Mistral-7B-Instruct-v0.2")
     measurements = [mmlu(BASE, share, seed=2)]
     assert verdict_of("published_band", evidence(measurements, facts=facts))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("share", "examples", "status"), [(0.70, 7000, "ok"), (0.30, 7000, "warn"), (0.30, 500, "ok"), (0.95, 7000, "warn")]
+)
+def test_a_run_on_the_whole_train_set_has_a_published_band_too(share: float, examples: int, status: str) -> None:
+    facts = replace(FACTS, base_model="mistralai/Mistral-7B-Instruct-v0.2", train_examples=examples)
+    measurements = [spider(BASE, 0.3, seed=1), spider(RUN_1, share, seed=2), spider(SHOTS, 0.3, seed=3, note="3-shot")]
+    found, affects, _ = verdict_of("published_band", evidence(measurements, facts=facts))
+    assert found == status
+    assert affects == (((RUN_1, "spider"),) if status == "warn" else ())
 
 
 @pytest.mark.parametrize(

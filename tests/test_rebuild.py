@@ -77,7 +77,7 @@ def test_questions_options_schemas_and_losses_are_at_hand_without_the_data(copy)
 
 
 def test_a_folder_without_measurements_is_refused(copy, tmp_path):
-    with pytest.raises(StoreError, match="no study folder"):
+    with pytest.raises(StoreError, match="not a study folder"):
         report(tmp_path)
     shutil.rmtree(copy / "outcomes")
     with pytest.raises(StoreError, match="measured to the end"):

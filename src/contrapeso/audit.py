@@ -13,50 +13,41 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from contrapeso.errors import StudyError
+from contrapeso.evidence import Evidence
 from contrapeso.report.measurement import Check, Measurement, StudyFacts
 from contrapeso.stats.intervals import wilson_interval
 
 WARN_SHARE = 0.05
 FAIL_SHARE = 0.50
 
-# Accuracy of well-measured base models, (task, low, high), where several public measurements agree.
-PUBLISHED_BANDS: Mapping[str, tuple[tuple[str, float, float], ...]] = {
-    "mistralai/Mistral-7B-Instruct-v0.2": (("mmlu", 0.58, 0.61),),
-}
-
-Affected = tuple[tuple[str, str], ...]
+WHOLE_SPIDER_TRAIN = 6_500
+"""Training examples from which a run counts as trained on all of Spider (7,000 in the common file)."""
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What the audit looks at. None means that the caller could not tell, and is reported as such.
+class Band:
+    """Accuracy where several public measurements agree: 5-shot for the base model, after QLoRA for tuned ones."""
 
-    Attributes:
-        facts: what the study is about.
-        measurements: one per variant and task.
-        gold_verdicts: item id of the target -> whether its gold answer is judged correct against itself.
-        schema_shown: sampled item id of the target -> whether its prompt contains the database's schema.
-        evaluated: how many items are evaluated, all tasks together.
-        leaked: ids of evaluated items that were shots or training examples too (`leaked_between`).
-    """
+    task: str
+    low: float
+    high: float
+    tuned: bool
 
-    facts: StudyFacts
-    measurements: Sequence[Measurement]
-    gold_verdicts: Mapping[str, bool] | None = None
-    schema_shown: Mapping[str, bool] | None = None
-    evaluated: int = 0
-    leaked: Sequence[str] | None = None
+    def speaks_of(self, measurement: Measurement, facts: StudyFacts) -> bool:
+        """Whether the band is about such a measurement; a variant prompted otherwise has no band."""
+        if measurement.prompt_note:
+            return False
+        if self.tuned:
+            return measurement.variant != facts.baseline and facts.train_examples >= WHOLE_SPIDER_TRAIN
+        return measurement.variant == facts.baseline
 
-    def of_task(self, task: str) -> Affected:
-        """(variant, task) of every measurement of a task."""
-        return tuple((m.variant, m.task) for m in self.measurements if m.task == task)
 
-    def against_baseline(self) -> Iterator[tuple[Measurement, Measurement]]:
-        """(baseline, variant) for every measurement that has a baseline on its task."""
-        baselines = {m.task: m for m in self.measurements if m.variant == self.facts.baseline}
-        for measurement in self.measurements:
-            if measurement.variant != self.facts.baseline and measurement.task in baselines:
-                yield baselines[measurement.task], measurement
+PUBLISHED_BANDS: Mapping[str, tuple[Band, ...]] = {
+    "mistralai/Mistral-7B-Instruct-v0.2": (
+        Band("mmlu", 0.58, 0.61, tuned=False),
+        Band("spider", 0.65, 0.75, tuned=True),
+    ),
+}
 
 
 def audit(evidence: Evidence) -> list[Check]:
@@ -167,17 +158,6 @@ def leaked_items(evidence: Evidence) -> Check:
     return Check(name, "fail", detail, affects)
 
 
-def leaked_between(evaluated: Mapping[str, str], seen: Mapping[str, str]) -> list[str]:
-    """Ids of evaluated items that were seen before, by id or by text (case, spacing and closing marks aside).
-
-    Args:
-        evaluated: item id -> its text, question and database or options, of every evaluated item.
-        seen: id of a shot or training example -> its text, put together like those of `evaluated`.
-    """
-    texts = {_normalised(text) for text in seen.values()}
-    return [item for item, text in evaluated.items() if item in seen or _normalised(text) in texts]
-
-
 def truncated_prompts(evidence: Evidence) -> Check:
     """Warn when any prompt was cut to fit the model, fail above 5 %."""
     shares = [(m, _share(outcome.truncated for outcome in m.counted)) for m in evidence.measurements]
@@ -212,17 +192,23 @@ def different_items(evidence: Evidence) -> Check:
 
 
 def published_band(evidence: Evidence) -> Check:
-    """Warn when the base model's interval misses the published band. A subset of the items may lie elsewhere."""
+    """Warn when an interval misses the band that public measurements of the same model agree on.
+
+    The base model has a band on the general task; adapters have one on the target when they learnt the whole train set.
+    A subset of the items may lie elsewhere.
+    """
+    facts = evidence.facts
+    bands = PUBLISHED_BANDS.get(facts.base_model, ())
     found = []
-    for task, low, high in PUBLISHED_BANDS.get(evidence.facts.base_model, ()):
-        for m in evidence.measurements:
-            if (m.variant, m.task) == (evidence.facts.baseline, task) and m.counted:
-                own_low, own_high = wilson_interval(sum(o.correct for o in m.counted), len(m.counted))
-                if own_high < low or own_low > high:
-                    own, band = (f"{100 * a:.1f}-{100 * b:.1f} %" for a, b in ((own_low, own_high), (low, high)))
-                    found.append((m, f"interval {own} misses the published {band}"))
-    known = evidence.facts.base_model in PUBLISHED_BANDS
-    ok = "the base model scores as published" if known else "no published accuracy is known for this base model"
+    for measurement in evidence.measurements:
+        for band in bands:
+            if band.task == measurement.task and band.speaks_of(measurement, facts) and measurement.counted:
+                counted = measurement.counted
+                low, high = wilson_interval(sum(outcome.correct for outcome in counted), len(counted))
+                if high < band.low or low > band.high:
+                    own, published = (f"{100 * a:.1f}-{100 * b:.1f} %" for a, b in ((low, high), (band.low, band.high)))
+                    found.append((measurement, f"interval {own} misses the published {published}"))
+    ok = "accuracies are as published for this base model" if bands else "no accuracy is published for this base model"
     return _verdict("published_band", warn=found, ok=ok)
 
 
@@ -263,8 +249,8 @@ def _verdict(name: str, *, ok: str, fail: _Found = (), warn: _Found = ()) -> Che
     if not found:
         return Check(name, "ok", ok)
     detail = "; ".join(f"{m.variant} on {m.task}: {words}" for m, words in found)
-    affects = tuple((m.variant, m.task) for m, _ in fail)
-    return Check(name, "fail" if fail else "warn", detail, affects, tuple(words for _, words in fail))
+    affects = tuple((m.variant, m.task) for m, _ in found)
+    return Check(name, "fail" if fail else "warn", detail, affects, tuple(words for _, words in found))
 
 
 def _by_share(
@@ -301,12 +287,6 @@ def _chance(facts: StudyFacts, measurement: Measurement) -> float | None:
 
 def _replies(measurement: Measurement) -> dict[str, tuple[str, tuple[float, ...]]]:
     return {outcome.item: (outcome.answer, tuple(outcome.log_probabilities)) for outcome in measurement.outcomes}
-
-
-def _normalised(text: str) -> str:
-    """Letter case, white space and closing punctuation of a line do not make a question another one."""
-    text = "\n".join(line.rstrip(" .?!") for line in text.splitlines())
-    return " ".join(text.casefold().split())
 
 
 def _some(items: Collection[str], limit: int = 3) -> str:

@@ -67,6 +67,7 @@ class Bench:
         self.steps, self.tolerated = steps, tuple(tolerated)
         filed = read_json(folder.manifest) or {}
         self.timings: dict[str, float] = dict(filed.get("timings_seconds", {}))
+        self.timings.pop("report", None)
         self.peak_before: dict[str, float] = dict(filed.get("peak_memory", {}))
         self.started = time.perf_counter()
 
@@ -135,7 +136,7 @@ class Bench:
         parts = self.materials
         record = parts.record(self.study, self.steps, tolerated=self.tolerated)
         write_record(self.folder, record, {task.name: task.items for task in (parts.target, parts.general)})
-        self._file_manifest(complete=False)
+        self._file_manifest()
 
     def measure(self, step: Step) -> None:
         """Outcomes of a variant on a task, from the journal as far as they are known; first of all its adapter."""
@@ -204,10 +205,14 @@ class Bench:
         """Audit, summary and every file that leaves; then the folder is complete."""
         from contrapeso.rebuild import rebuild
 
-        self.timings.pop("report", None)
-        with self._timed("report"):
-            summary = rebuild(self.folder, read_record(self.folder))
-        self._file_manifest(complete=summary["complete"])
+        self._file_manifest()  # the page shows it
+        started = time.perf_counter()
+        summary = rebuild(self.folder, read_record(self.folder))
+        seconds = round(time.perf_counter() - started, 3)
+        self.reporter.say(f"report: {seconds:.1f} s")
+        manifest = read_json(self.folder.manifest)
+        manifest["timings_seconds"]["report"] = seconds
+        write_json(self.folder.manifest, seal(manifest | {"complete": summary["complete"]}, self.folder.root))
         return summary
 
     @cached_property
@@ -232,16 +237,13 @@ class Bench:
 
     def _file_time(self, label: str, started: float) -> None:
         self.timings[label] = round(self.timings.get(label, 0.0) + time.perf_counter() - started, 3)
-        self._file_manifest(complete=False)
+        self._file_manifest()
 
-    def _file_manifest(self, *, complete: bool) -> None:
-        manifest = self._manifest(complete=complete)
-        write_json(self.folder.manifest, seal(manifest, self.folder.root) if complete else manifest)
-
-    def _manifest(self, *, complete: bool) -> dict[str, Any]:
-        return {
+    def _file_manifest(self) -> None:
+        """What the numbers are made with; the folder is not complete until `report` says so."""
+        manifest = {
             "study": self.study.name,
-            "complete": complete,
+            "complete": False,
             "seed": self.study.seed,
             "inputs": self.inputs,
             "versions": versions(),
@@ -250,6 +252,7 @@ class Bench:
             "session_seconds": round(time.perf_counter() - self.started, 3),
             "peak_memory": self._peak_memory(),
         }
+        write_json(self.folder.manifest, manifest)
 
     def _peak_memory(self) -> dict[str, float]:
         """The largest of this session and of the ones before."""

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contrapeso.audit import leaked_between
 from contrapeso.data import CATEGORY_OF_SUBJECT, load_mmlu, load_spider, mmlu_folder, spider_folder
 from contrapeso.errors import ModelError
+from contrapeso.evidence import leaked_between
 from contrapeso.models.loading import (
     load_tokenizer,
     require_quantization,
@@ -32,8 +32,10 @@ from contrapeso.tasks.multiple_choice import MultipleChoice
 from contrapeso.tasks.text_to_sql import TextToSQL, choose_shots
 from contrapeso.training.examples import Example, training_examples
 
-WITHOUT_EFFECT = ("checkpoint_steps", "max_length")
-"""Run settings that move no weight: how often to save, and a guard that refuses."""
+WITHOUT_EFFECT = frozenset(("checkpoint_steps", "max_length", "report_to"))
+"""Run settings that move no weight: how often to save, a guard that refuses, who is told."""
+OF_PACKING = frozenset(("pack_tokens", "databases_per_step"))
+"""Run settings that move no weight without packing."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Materials:
 
     def adapter_key(self, run: RunSettings, seed: int) -> dict[str, str]:
         """Key of an adapter: the base, every setting that moves a weight, the examples, the seed."""
-        settings = {name: getattr(run, name) for name in LoraSettings.model_fields if name not in WITHOUT_EFFECT}
+        idle = WITHOUT_EFFECT | (OF_PACKING if run.packing == "none" else frozenset())
+        settings = {name: getattr(run, name) for name in LoraSettings.model_fields if name not in idle}
         return {
             **self.base_key,
             "settings": fingerprint(settings),
@@ -115,6 +118,7 @@ class Materials:
                 seed=study.seed,
                 categories={item.group: CATEGORY_OF_SUBJECT.get(item.group, "Other") for item in general.items},
                 base_model=study.model.id,
+                train_examples=len(self.train),
             ),
             plan=tuple(self._planned(step, study.seed) for step in steps),
             gold_verdicts={item.id: v.rules["unordered"] for item, v in zip(counted, verdicts, strict=True)},

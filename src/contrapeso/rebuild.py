@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from contrapeso.audit import Evidence, audit, require_known_checks
+from contrapeso.audit import audit, require_known_checks
 from contrapeso.errors import StoreError
+from contrapeso.evidence import Evidence
 from contrapeso.manifest import seal
 from contrapeso.report.model_card import model_card
 from contrapeso.report.record import Record, read_record, read_sources, write_record

@@ -131,6 +131,15 @@ def test_a_failed_check_withholds_the_numbers_it_affects_and_no_others() -> None
     assert f"{RUN_2} cannot be weighed" in summary["verdict"]
 
 
+def test_a_warning_stands_beside_the_number_it_speaks_of_and_nowhere_else() -> None:
+    checks = [Check("letter_rate", "warn", "12 % without a letter", ((RUN_1, "mmlu"),))]
+    summary = summarize(FACTS, study(), checks=checks)
+    assert summary["variants"][RUN_1]["mmlu"]["warnings"] == ["letter_rate"]
+    assert summary["variants"][RUN_1]["mmlu"]["valid"] and not summary["variants"][RUN_2]["mmlu"]["warnings"]
+    lines = [line for line in to_markdown(summary).splitlines() if "warning: letter" in line]
+    assert len(lines) == 1 and RUN_1 in lines[0] and "MMLU" in lines[0]
+
+
 def test_a_worthless_baseline_withholds_every_comparison_on_its_task() -> None:
     failed = Check("schema_in_prompts", "fail", "no schema", ((BASE, "spider"),))
     summary = summarize(FACTS, study(), checks=[failed])

@@ -52,6 +52,7 @@ class StudyFacts:
         chance: task -> accuracy of guessing, fraction.
         margin: largest difference that would not matter, fraction.
         base_model: name of the base model, e.g. `mistralai/Mistral-7B-Instruct-v0.2`.
+        train_examples: how many examples every run learnt from.
     """
 
     name: str
@@ -63,6 +64,7 @@ class StudyFacts:
     chance: Mapping[str, float] = field(default_factory=lambda: {"mmlu": 0.25})
     margin: float = 0.02
     base_model: str = ""
+    train_examples: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Check:
         check: name of the check, e.g. `below_chance`.
         status: `ok`, `warn` or `fail`.
         detail: what was found, in a sentence.
-        affects: (variant, task) of the numbers that a `fail` makes worthless.
+        affects: (variant, task) of the numbers that a `fail` makes worthless, or that a `warn` speaks of.
         reasons: why, for each of `affects`; empty when `detail` speaks for all.
     """
 

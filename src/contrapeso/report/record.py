@@ -93,9 +93,7 @@ def read_record(folder: StudyFolder) -> Record:
             }
         )
     except (KeyError, TypeError) as error:
-        raise StoreError(
-            f"{folder.record} is damaged or of another version ({error!r}); run the study"
-        ) from error
+        raise StoreError(f"{folder.record} is damaged or of another version ({error!r}); run the study") from error
 
 
 def read_sources(folder: StudyFolder, record: Record) -> Sources:
@@ -113,9 +111,17 @@ def read_sources(folder: StudyFolder, record: Record) -> Sources:
         items=items,
         schemas=record.schemas,
         training={run: result["history"] for run, result in training.items() if result},
-        provenance=read_json(folder.manifest) or {},
+        provenance=_provenance(read_json(folder.manifest) or {}),
         language=record.language,
     )
+
+
+def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the numbers were made with; not what the writing of a report changes."""
+    shown = ("seed", "inputs", "versions", "hardware", "timings_seconds", "peak_memory")
+    provenance = {key: manifest[key] for key in shown if key in manifest}
+    timings = provenance.get("timings_seconds", {})
+    return provenance | {"timings_seconds": {step: seconds for step, seconds in timings.items() if step != "report"}}
 
 
 def _measurement(folder: StudyFolder, planned: Planned, items: Mapping[str, Item]) -> Measurement | None:

@@ -63,7 +63,8 @@ def summarize(
     variants: dict[str, dict[str, Any]] = {}
     for (variant, task), measurement in by_key.items():
         entry = _entry(facts, measurement)
-        variants.setdefault(variant, {})[task] = entry | _validity(invalid, [(variant, task)])
+        entry |= _validity(invalid, [(variant, task)]) | {"warnings": _warnings(checks, (variant, task))}
+        variants.setdefault(variant, {})[task] = entry
     pairs = [pair for measurement in by_key.values() if (pair := _pair(facts, measurement, by_key, resamples))]
     summary: dict[str, Any] = {
         "study": facts.name,
@@ -234,6 +235,11 @@ def _invalid(checks: Sequence[Check], tolerated: Collection[str]) -> dict[Key, s
             for key, reason in zip(check.affects, check.reasons or repeat(check.detail), strict=False):
                 reasons.setdefault(key, f"{check.check}: {reason}")
     return reasons
+
+
+def _warnings(checks: Sequence[Check], key: Key) -> list[str]:
+    """Names of the checks that warn of a number."""
+    return [check.check for check in checks if check.status == "warn" and key in check.affects]
 
 
 def _validity(invalid: Mapping[Key, str], keys: Sequence[Key]) -> dict[str, Any]:

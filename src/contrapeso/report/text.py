@@ -49,10 +49,11 @@ def not_valid(entry: Mapping[str, Any]) -> str:
 
 
 def accuracy_cell(entry: Mapping[str, Any]) -> str:
-    """Accuracy with its interval, or why there is none."""
+    """Accuracy with its interval and the audit checks that warn of it, or why there is none."""
     if not entry["valid"]:
         return not_valid(entry)
-    return f"{percent(entry['accuracy'])} {span(entry['ci'])}"
+    warnings = f" (warning: {', '.join(entry['warnings'])})" if entry.get("warnings") else ""
+    return f"{percent(entry['accuracy'])} {span(entry['ci'])}{warnings}"
 
 
 def rate_cell(tradeoff: Mapping[str, Any]) -> str:

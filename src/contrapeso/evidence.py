@@ -1,0 +1,59 @@
+"""What the audit looks at: the measurements, and what only data and prompts can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from contrapeso.report.measurement import Measurement, StudyFacts
+
+Affected = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the audit looks at. None means that the caller could not tell, and is reported as such.
+
+    Attributes:
+        facts: what the study is about.
+        measurements: one per variant and task.
+        gold_verdicts: item id of the target -> whether its gold answer is judged correct against itself.
+        schema_shown: sampled item id of the target -> whether its prompt contains the database's schema.
+        evaluated: how many items are evaluated, all tasks together.
+        leaked: ids of evaluated items that were shots or training examples too (`leaked_between`).
+    """
+
+    facts: StudyFacts
+    measurements: Sequence[Measurement]
+    gold_verdicts: Mapping[str, bool] | None = None
+    schema_shown: Mapping[str, bool] | None = None
+    evaluated: int = 0
+    leaked: Sequence[str] | None = None
+
+    def of_task(self, task: str) -> Affected:
+        """(variant, task) of every measurement of a task."""
+        return tuple((m.variant, m.task) for m in self.measurements if m.task == task)
+
+    def against_baseline(self) -> Iterator[tuple[Measurement, Measurement]]:
+        """(baseline, variant) for every measurement that has a baseline on its task."""
+        baselines = {m.task: m for m in self.measurements if m.variant == self.facts.baseline}
+        for measurement in self.measurements:
+            if measurement.variant != self.facts.baseline and measurement.task in baselines:
+                yield baselines[measurement.task], measurement
+
+
+def leaked_between(evaluated: Mapping[str, str], seen: Mapping[str, str]) -> list[str]:
+    """Ids of evaluated items that were seen before, by id or by text (case, spacing and closing marks aside).
+
+    Args:
+        evaluated: item id -> its text, question and database or options, of every evaluated item.
+        seen: id of a shot or training example -> its text, put together like those of `evaluated`.
+    """
+    texts = {_normalised(text) for text in seen.values()}
+    return [item for item, text in evaluated.items() if item in seen or _normalised(text) in texts]
+
+
+def _normalised(text: str) -> str:
+    """Letter case, white space and closing punctuation of a line do not make a question another one."""
+    text = "\n".join(line.rstrip(" .?!") for line in text.splitlines())
+    return " ".join(text.casefold().split())
