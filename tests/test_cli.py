@@ -11,7 +11,7 @@ from contrapeso import load_study
 from contrapeso.errors import ContrapesoError
 from contrapeso.version import __version__
 
-COMMANDS = ("run", "check", "init")
+COMMANDS = ("run", "check", "init", "score", "compare")
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,9 @@ def test_the_public_names_are_these_and_every_one_is_there():
         "StudyError",
         "__version__",
         "load_study",
+        "report",
         "run",
+        "score_predictions",
     ]
     assert all(getattr(contrapeso, name) is not None for name in contrapeso.__all__)
 
@@ -71,12 +73,13 @@ def test_the_version_is_the_installed_one():
     "program",
     [
         "import contrapeso; contrapeso.load_study('pocket')",
+        "import contrapeso; contrapeso.Study, contrapeso.ContrapesoError",
         "import sys; sys.argv = ['contrapeso', '--help']\n"
         "from contrapeso.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass",
         "import sys; sys.argv = ['contrapeso', 'run', '--help']\n"
         "from contrapeso.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass",
     ],
-    ids=["import and load_study", "--help", "run --help"],
+    ids=["import and load_study", "names", "--help", "run --help"],
 )
 def test_import_and_help_load_no_heavy_package(program):
     assert loaded_by(program) == []

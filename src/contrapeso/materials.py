@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contrapeso.data import CATEGORY_OF_SUBJECT, load_mmlu, load_spider, mmlu_folder, spider_folder
+from contrapeso.data import CATEGORY_OF_SUBJECT, load_mmlu, load_questions, mmlu_folder, spider_folder
 from contrapeso.errors import ModelError
 from contrapeso.evidence import leaked_between
 from contrapeso.models.loading import (
@@ -164,8 +164,8 @@ def read_target(settings: TargetSettings) -> tuple[tuple[Item, ...], tuple[Item,
     """
     folder = spider_folder(settings.data)
     reasons = {item: entry.reason for entry in settings.leave_out for item in entry.items}
-    train = load_spider(folder, "train", limit=settings.train_limit)
-    return train, load_spider(folder, "dev", limit=settings.limit, leave_out=reasons)
+    train = load_questions(folder, "train", limit=settings.train_limit)
+    return train, load_questions(folder, "dev", limit=settings.limit, leave_out=reasons)
 
 
 def read_general(settings: GeneralSettings) -> MultipleChoice:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from contrapeso.errors import ResourceError, StoreError
-from contrapeso.study import slug
+from contrapeso.names import slug
 from contrapeso.tasks.base import Outcome
 
 Key = Mapping[str, str]

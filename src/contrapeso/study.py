@@ -18,6 +18,7 @@ import tomli_w
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from contrapeso.errors import StudyError
+from contrapeso.names import slug
 from contrapeso.settings import (
     EvaluateSettings,
     GeneralSettings,
@@ -69,11 +70,6 @@ class Study(Settings):
     def to_toml(self) -> str:
         """The study with every setting written out; `load_study` reads it back to an equal study."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
-
-
-def slug(name: str) -> str:
-    """File-name form of a display name: `Fine-Tuned Run 1` -> `Fine-Tuned_Run_1`; never `.`, `..` or hidden."""
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".") or "_"
 
 
 def presets() -> list[str]:

@@ -69,7 +69,7 @@ def _settings(settings: type[BaseModel], values: Mapping[str, Any], only: tuple[
     for key, field in settings.model_fields.items():
         if only and key not in only:
             continue
-        yield f"# {field.description}"
+        yield from (f"# {line}" for line in (field.description or "").splitlines())
         if key in values:
             yield _assign(key, values[key])
         elif field.default is None or field.default is PydanticUndefined:

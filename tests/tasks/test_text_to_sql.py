@@ -97,7 +97,13 @@ def test_replies_are_judged_by_what_they_return(sandbox: Sandbox, items: tuple[I
     ]
     outcomes = task.score(asked, [reply(text, stopped=text != "SELECT 3") for text in texts])
     assert [outcome.correct for outcome in outcomes] == [True, False, False, True, False]
-    assert [outcome.reason for outcome in outcomes] == ["ok", "wrong_result", "empty", "ok", "refused"]
+    assert [outcome.reason for outcome in outcomes] == ["ok", "wrong_columns", "empty", "ok", "refused"]
+    assert outcomes[0].detail == "" and all(outcome.detail for outcome in outcomes if not outcome.correct)
+    assert outcomes[1].results == {
+        "gold": {"rows": [["2"]], "row_count": 1, "column_count": 1},
+        "predicted": {"rows": [["3"]], "row_count": 1, "column_count": 1},
+    }
+    assert set(outcomes[4].results) == {"gold"}
     assert [outcome.answer for outcome in outcomes][2:] == [
         "",
         "SELECT name FROM animal WHERE age > 4",

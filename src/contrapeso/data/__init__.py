@@ -1,4 +1,4 @@
-"""Data sets on disk: Spider's and MMLU's layouts, read into items.
+"""Data sets on disk, Spider's, BIRD's, MMLU's or one's own, read into items; and predictions laid beside them.
 
 A folder path, or the word `pocket` for the small sets shipped with contrapeso, enters; items leave.
 """
@@ -8,10 +8,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from contrapeso.data.mmlu import CATEGORY_OF_SUBJECT, MMLU, load_mmlu
+from contrapeso.data.predictions import read_predictions
+from contrapeso.data.questions import has_questions, load_questions
 from contrapeso.data.spider import load_spider
 from contrapeso.errors import DataError
 
-__all__ = ["CATEGORY_OF_SUBJECT", "MMLU", "load_mmlu", "load_spider", "mmlu_folder", "spider_folder"]
+__all__ = [
+    "CATEGORY_OF_SUBJECT",
+    "MMLU",
+    "has_questions",
+    "load_mmlu",
+    "load_questions",
+    "load_spider",
+    "mmlu_folder",
+    "read_predictions",
+    "spider_folder",
+]
 
 _POCKET = Path(__file__).parent / "pocket"
 
@@ -20,7 +32,7 @@ def spider_folder(name_or_path: str | Path) -> Path:
     """The folder of a text-to-SQL set.
 
     Args:
-        name_or_path: `pocket`, or a folder in Spider's layout.
+        name_or_path: `pocket`, or a folder that `load_questions` reads.
 
     Raises:
         DataError: there is no such folder.

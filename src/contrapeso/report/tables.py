@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contrapeso.errors import DataError
+from contrapeso.names import slug
 from contrapeso.report.measurement import Measurement, Sources
 from contrapeso.report.text import not_valid
-from contrapeso.study import slug
 from contrapeso.tasks.base import Item
 
 # Category in the summary -> column, in the original's order.

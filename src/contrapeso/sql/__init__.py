@@ -7,7 +7,7 @@ from contrapeso.sql.equivalence import (
     judge,
     official_form,
 )
-from contrapeso.sql.judging import JUDGE_RULE, RULES, Verdict, judge_sql
+from contrapeso.sql.judging import JUDGE_RULE, RULES, Preview, Verdict, judge_sql
 from contrapeso.sql.sandbox import Limits, Result, Sandbox
 from contrapeso.sql.schema import Column, ForeignKey, Schema, Table, read_schema, render_schema
 
@@ -17,6 +17,7 @@ __all__ = [
     "Column",
     "ForeignKey",
     "Limits",
+    "Preview",
     "Result",
     "Sandbox",
     "Schema",

@@ -15,10 +15,10 @@ from contextlib import closing
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from contrapeso.errors import DataError
-from contrapeso.sql import JUDGE_RULE, Sandbox, judge_sql, read_schema, render_schema
+from contrapeso.sql import JUDGE_RULE, Sandbox, Verdict, judge_sql, read_schema, render_schema
 from contrapeso.sql.tokens import Token, tokenize
 from contrapeso.tasks.base import Generation, Item, Outcome, Prompt, Reply
 
@@ -140,7 +140,10 @@ class TextToSQL:
                 prompt_tokens=reply.prompt_tokens,
                 truncated=reply.truncated,
                 stopped=_ended(_generation(reply), answer),
+                detail=verdict.detail,
+                flags=verdict.flags,
                 rules=verdict.rules,
+                results=_results(verdict),
                 left_out=item.left_out,
             )
             for item, reply, answer, verdict in zip(items, replies, answers, verdicts, strict=True)
@@ -241,6 +244,12 @@ def _first_statement(sql: str) -> str:
 def _is_over(rest: Sequence[Token]) -> bool:
     following = next((token.text.casefold() for token in rest if token.kind != "space"), "")
     return following not in _GOES_ON
+
+
+def _results(verdict: Verdict) -> dict[str, dict[str, Any]]:
+    """The corners of both results, ready for JSON; a query that failed has none."""
+    corners = {"gold": verdict.gold, "predicted": verdict.predicted}
+    return {name: corner.to_json() for name, corner in corners.items() if corner}
 
 
 def _ended(reply: Generation, answer: str) -> bool:
