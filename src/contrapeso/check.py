@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +14,8 @@ from contrapeso.errors import ContrapesoError, ResourceError
 from contrapeso.materials import name_base, read_general, read_target
 from contrapeso.models.loading import load_tokenizer, resolve_device, resolve_dtype
 from contrapeso.models.resources import free_memory_gib, weights_memory_gib
-from contrapeso.stats.power import smallest_detectable_difference
+from contrapeso.stats.means import degrees_of_freedom
+from contrapeso.stats.power import assumed_design_effect, smallest_detectable_difference
 from contrapeso.study import Study
 from contrapeso.tasks import choose_shots
 
@@ -81,7 +84,12 @@ def _target(study: Study) -> list[Finding]:
         Finding("target", "ok", f"{len(counted):,} questions on {databases} databases{apart}"),
         Finding("train", "ok", f"{len(train):,} examples, {len(study.runs)} runs"),
         _few_databases(databases),
-        _effect("smallest gain to be seen", len(counted), TARGET_DISCORDANT),
+        smallest_effect(
+            "smallest gain to be seen",
+            len(counted),
+            TARGET_DISCORDANT,
+            databases=list(Counter(item.group for item in counted).values()),
+        ),
     ]
 
 
@@ -96,13 +104,30 @@ def _general(study: Study) -> list[Finding]:
     items = read_general(study.general).items
     return [
         Finding("general", "ok", f"{len(items):,} questions in {len({item.group for item in items})} subjects"),
-        _effect("smallest loss to be seen", len(items), GENERAL_DISCORDANT),
+        smallest_effect("smallest loss to be seen", len(items), GENERAL_DISCORDANT),
     ]
 
 
-def _effect(subject: str, n: int, discordant_share: float) -> Finding:
-    smallest = smallest_detectable_difference(n, discordant_share)
-    assumption = f"with {n:,} questions when {discordant_share:.0%} of the outcomes change (80 % power, two-sided 5 %)"
+def smallest_effect(subject: str, n: int, discordant_share: float, *, databases: Sequence[int] = ()) -> Finding:
+    """The smallest difference the study could show, as a line of the check.
+
+    Args:
+        subject: what the line is called.
+        n: number of questions.
+        discordant_share: assumed share of questions whose outcome changes.
+        databases: questions of each database, when changes within one go together; how much is
+            `power.DATABASE_CORRELATION`.
+
+    Returns:
+        `ok`, or `warn` when not even ten points could be seen.
+    """
+    assumption = f"with {n:,} questions when {discordant_share:.0%} of the outcomes change"
+    design_effect, degrees = 1.0, inf
+    if len(databases) > 1:
+        design_effect, degrees = assumed_design_effect(databases), degrees_of_freedom(databases)
+        assumption += f" and databases differ as much as Spider's (design effect {design_effect:.1f})"
+    assumption += " (80 % power, two-sided 5 %)"
+    smallest = smallest_detectable_difference(n, discordant_share, design_effect=design_effect, degrees=degrees)
     if smallest is None:
         return Finding(subject, "warn", f"none {assumption}; evaluate more questions")
     status: Literal["ok", "warn"] = "warn" if smallest > COARSE else "ok"

@@ -83,7 +83,7 @@ def run_command(
 
     from contrapeso.experiment import run
     from contrapeso.progress import OnConsole
-    from contrapeso.report.summary import summary_table
+    from contrapeso.report.text import summary_table
     from contrapeso.study import load_study
 
     console = Console()

@@ -117,6 +117,7 @@ class Materials:
                 name=study.name,
                 seed=study.seed,
                 categories={item.group: CATEGORY_OF_SUBJECT.get(item.group, "Other") for item in general.items},
+                margin=study.evaluate.margin_points / 100,
                 base_model=study.model.id,
                 train_examples=len(self.train),
             ),

@@ -9,8 +9,10 @@ from rich.console import Console
 
 from contrapeso.errors import DataError
 from contrapeso.report.measurement import Check
-from contrapeso.report.summary import summarize, summary_table
-from contrapeso.report.text import points, rate, to_markdown
+from contrapeso.report.summary import summarize
+from contrapeso.report.text import points, rate, summary_table, to_markdown
+from contrapeso.stats.intervals import accuracy_interval, wilson_interval
+from contrapeso.tasks.base import Outcome
 
 
 def row_of(rows: list[dict], variant: str, task: str | None = None) -> dict:
@@ -98,12 +100,50 @@ def test_comparisons_do_not_depend_on_the_order_of_items() -> None:
 
 def test_holm_adjusts_for_the_runs_of_a_task_and_not_for_other_prompting() -> None:
     rows = summarize(FACTS, study())["comparisons"]
-    runs = [row for row in rows if row["task"] == "mmlu"]
-    smaller, larger = sorted(runs, key=lambda row: row["p"])
-    assert smaller["p_holm"] == pytest.approx(min(1, 2 * smaller["p"]))
-    assert larger["p_holm"] == pytest.approx(max(larger["p"], smaller["p_holm"]))
+    for task in ("spider", "mmlu"):
+        runs = [row for row in rows if row["task"] == task and row["variant"] != SHOTS]
+        smaller, larger = sorted(runs, key=lambda row: row["p_verdict"])
+        assert smaller["p_holm"] == pytest.approx(min(1, 2 * smaller["p_verdict"]))
+        assert larger["p_holm"] == pytest.approx(max(larger["p_verdict"], smaller["p_holm"]))
+        assert (smaller["p_verdict"] == smaller["p"]) == (task == "mmlu")
     shots = row_of(rows, SHOTS)
-    assert shots["p_holm"] == shots["p"]
+    assert shots["p_holm"] == shots["p_verdict"]
+
+
+def test_a_text_to_sql_accuracy_has_an_interval_for_new_databases_and_its_parts_have_wilsons() -> None:
+    entry = summarize(FACTS, study())["variants"][RUN_1]
+    outcomes = next(m.counted for m in study() if (m.variant, m.task) == (RUN_1, "spider"))
+    interval = accuracy_interval([o.correct for o in outcomes], [o.group for o in outcomes])
+    assert entry["spider"]["ci"] == [interval.low, interval.high] and entry["spider"]["ci_method"] == "cluster"
+    mmlu = entry["mmlu"]
+    assert mmlu["ci_method"] == "wilson" and mmlu["ci"] == list(wilson_interval(mmlu["correct"], mmlu["n"]))
+    group = entry["spider"]["groups"]["db_03"]
+    assert group["ci"] == list(wilson_interval(group["correct"], group["n"]))
+
+
+def test_hardness_and_flags_are_counted() -> None:
+    def flag(index: int, outcome: Outcome) -> Outcome:
+        return replace(outcome, flags=("gold_empty",)) if index % 10 == 0 else outcome
+
+    measurements = [with_outcomes(m, flag) if m.task == "spider" else m for m in study()]
+    entry = summarize(FACTS, measurements)["variants"][RUN_1]["spider"]
+    assert sum(level["n"] for level in entry["hardness"].values()) == entry["n"]
+    assert entry["flags"]["gold_empty"]["n"] == entry["n"] // 10
+
+
+def test_standings_name_who_is_dominated_and_leave_out_worthless_numbers() -> None:
+    summary = summarize(FACTS, study())
+    assert set(summary["pareto"]) == {BASE, RUN_1, RUN_2}
+    assert summary["pareto"][RUN_2]["dominated"].keys() == {BASE, RUN_1}
+    assert row_of(summary["tradeoff"], RUN_2)["pareto"] == summary["pareto"][RUN_2]["standing"]
+    checks = [Check("below_chance", "fail", "why", ((RUN_1, "mmlu"),))]
+    assert set(summarize(FACTS, study(), checks=checks)["pareto"]) == {BASE, RUN_2}
+
+
+def test_no_harm_is_a_finding_when_the_margin_holds_the_whole_ninety_percent_interval() -> None:
+    wide = summarize(replace(FACTS, margin=0.5), study())
+    row = row_of(wide["comparisons"], RUN_1, "mmlu")
+    assert row["equivalence"]["margin"] == 0.5 and row["equivalence"]["p"] < 0.05
 
 
 def test_the_few_shot_baseline_is_compared_and_flagged_but_not_weighed() -> None:

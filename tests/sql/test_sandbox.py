@@ -1,50 +1,17 @@
-"""One adversarial test for each promise of the sandbox."""
+"""What comes out of the sandbox: values, reasons, and errors about databases. See the neighbours for attacks."""
 
-import hashlib
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from contrapeso.errors import DataError, ResourceError, StudyError
+from contrapeso.errors import DataError, StudyError
 from contrapeso.sql import Limits, Result, Sandbox
-
-FOREVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
-# Minutes within one step of the virtual machine: looking for two million letters in four million.
-SLOW_STEP = (
-    "WITH RECURSIVE t(x) AS (SELECT 'a' UNION ALL SELECT x || x FROM t LIMIT 23) "
-    "SELECT instr(x, substr(x, 2000000) || 'b') FROM t WHERE length(x) > 4000000"
-)
 
 
 def run_one(sandbox: Sandbox, database: Path, sql: str) -> Result:
     return sandbox.run([(database, sql)])[0]
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("the condition never came true")
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_values_keep_their_storage_class(sandbox: Sandbox, database: Path) -> None:
@@ -57,14 +24,6 @@ def test_an_empty_result_still_has_its_columns(sandbox: Sandbox, database: Path)
     assert run_one(sandbox, database, "SELECT name, country FROM singer WHERE 0") == Result(2, ())
 
 
-def test_results_come_in_the_order_of_requests(database: Path) -> None:
-    with Sandbox(workers=3, limits=Limits(steps=3_000_000)) as sandbox:
-        queries = [FOREVER if number % 7 == 0 else f"SELECT {number}" for number in range(60)]
-        results = sandbox.run([(database, sql) for sql in queries])
-    for number, result in enumerate(results):
-        assert (result.reason, result.rows) == (("timeout", ()) if number % 7 == 0 else ("ok", ((number,),)))
-
-
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [
@@ -75,10 +34,9 @@ def test_results_come_in_the_order_of_requests(database: Path) -> None:
         ("SELECT name FRM singer", "syntax"),
         ("SELECT (1", "syntax"),
         ("SELECT 'a", "syntax"),
-        ("SELECT name\0 FROM singer", "syntax"),
-        ("SELECT '\ud800'", "syntax"),
-        ("SELECT * FROM nobody", "no_such_table"),
-        ("SELECT age FROM singer", "no_such_column"),
+        ("SELECT 0xfffffffffffffffff", "syntax"),
+        ("SELECT * FROM nobody", "unknown_table"),
+        ("SELECT age FROM singer", "unknown_column"),
         ("SELECT singer_id FROM singer JOIN concert", "ambiguous_column"),
         ("SELECT name FROM singer WHERE count(*) > 1", "misuse"),
         ("SELECT abs(1, 2)", "misuse"),
@@ -86,7 +44,6 @@ def test_results_come_in_the_order_of_requests(database: Path) -> None:
         ("SELECT 1 UNION SELECT 1, 2", "misuse"),
         ("SELECT ?", "misuse"),
         ("SELECT 1; SELECT 2", "refused"),
-        ("SELECT 1; DROP TABLE singer", "refused"),
         ("; SELECT 1; SELECT 2", "refused"),
     ],
 )
@@ -96,115 +53,11 @@ def test_a_bad_query_has_its_reason(sandbox: Sandbox, database: Path, sql: str, 
     assert result.detail
 
 
-@pytest.mark.parametrize("sql", ["SELECT 1;", "SELECT 1 -- one\n;\n-- end", "/* a; b */ SELECT 1 ;;", "VALUES (1)"])
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1;", "SELECT 1 -- one\n;\n-- end", "/* a; b */ SELECT 1 ;;", "VALUES (1)", "\ufeffSELECT 1"]
+)
 def test_comments_and_a_closing_semicolon_are_no_second_statement(sandbox: Sandbox, database: Path, sql: str) -> None:
     assert run_one(sandbox, database, sql).rows == ((1,),)
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "ATTACH 'stolen.sqlite' AS stolen",
-        "PRAGMA query_only = 0",
-        "PRAGMA table_info(singer)",
-        "SELECT * FROM pragma_table_info('singer')",
-        "DROP TABLE singer",
-        "DELETE FROM singer",
-        "UPDATE singer SET name = 'x'",
-        "INSERT INTO singer VALUES (9, 'x', 'y', 1)",
-        "WITH t AS (SELECT 9) INSERT INTO singer SELECT 9, 'x', 'y', 1 FROM t",
-        "WITH t AS (SELECT 9) DELETE FROM singer",
-        "VACUUM",
-        "VACUUM INTO 'stolen.sqlite'",
-        "CREATE TEMP TABLE t(x)",
-        "CREATE VIEW v AS SELECT 1",
-        "BEGIN EXCLUSIVE",
-        "REINDEX",
-        "ANALYZE",
-        "EXPLAIN SELECT 1",
-        "SELECT load_extension('evil.so')",
-        "SELECT LOAD_EXTENSION('evil.so', 'start')",
-        "SELECT printf('%.*c', 1000000000, 'x')",
-        "SELECT format('%.*c', 1000000000, 'x')",
-        "SELECT zeroblob(1000000000)",
-        "SELECT hex(randomblob(1000000000))",
-    ],
-)
-def test_only_reading_is_allowed(sandbox: Sandbox, database: Path, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(database.parent)
-    before = digest(database)
-    assert run_one(sandbox, database, sql).reason == "refused"
-    assert digest(database) == before
-    assert [path.name for path in database.parent.iterdir()] == [database.name]
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        FOREVER,
-        "SELECT count(*) FROM " + ", ".join(f"singer AS s{number}" for number in range(30)),
-        "SELECT max(s0.name || s1.name) FROM " + ", ".join(f"singer AS s{number}" for number in range(30)),
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT group_concat(x) FROM c",
-    ],
-)
-def test_a_runaway_query_is_stopped_by_its_steps(sandbox: Sandbox, database: Path, sql: str) -> None:
-    assert run_one(sandbox, database, sql).reason == "timeout"
-    assert run_one(sandbox, database, "SELECT 1").rows == ((1,),)
-
-
-def test_the_step_budget_decides_at_the_same_count_every_time(database: Path) -> None:
-    counting = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT {}) SELECT count(*) FROM c"
-    queries = [(database, counting.format(rows)) for rows in range(4_000, 12_000, 20)]
-    verdicts = []
-    for workers in (1, 2):
-        with Sandbox(workers=workers, limits=Limits(steps=100_000)) as sandbox:
-            verdicts += [[result.reason for result in sandbox.run(queries)] for _ in range(2)]
-    assert verdicts[0] == verdicts[1] == verdicts[2] == verdicts[3]
-    assert verdicts[0] == sorted(verdicts[0]) and set(verdicts[0]) == {"ok", "timeout"}
-
-
-def test_a_query_hanging_inside_one_step_is_killed_by_the_clock(database: Path) -> None:
-    with Sandbox(workers=1, limits=Limits(seconds=0.5, value_bytes=5_000_000)) as sandbox:
-        results = sandbox.run([(database, "SELECT 1"), (database, SLOW_STEP), (database, "SELECT 2")])
-    assert [result.reason for result in results] == ["ok", "timeout", "ok"]
-    assert "killed" in results[1].detail
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c",
-        "WITH RECURSIVE c(x) AS (SELECT 'abcdefgh' UNION ALL SELECT x || x FROM c) SELECT x FROM c",
-        "SELECT replace(hex(hex(hex('" + "a" * 1000 + "'))), '3', '" + "x" * 1000 + "')",
-        "SELECT " + ", ".join(["1"] * 2_001),
-        "SELECT " + "(" * 5_000 + "1" + ")" * 5_000,
-        "SELECT " + " + ".join(["1"] * 1_200),
-        "SELECT '" + "a" * 1_000_000 + "'",
-        "SELECT 1 " * 111_111,
-        "SELECT 1 " + "UNION ALL SELECT 1 " * 600,
-    ],
-)
-def test_what_is_too_large_is_refused(sandbox: Sandbox, database: Path, sql: str) -> None:
-    assert run_one(sandbox, database, sql).reason == "too_large"
-    assert run_one(sandbox, database, "SELECT 1").rows == ((1,),)
-
-
-def test_memory_of_a_query_is_bounded(database: Path) -> None:
-    sorting = (
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100000) "
-        "SELECT count(*) FROM (SELECT DISTINCT x || hex('" + "a" * 5_000 + "') FROM c)"
-    )
-    with Sandbox(workers=1, limits=Limits(memory_megabytes=128)) as sandbox:
-        results = sandbox.run([(database, sorting), (database, "SELECT 1")])
-    assert [result.reason for result in results] == ["too_large", "ok"]
-
-
-@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="reads the limits of a process from /proc")
-def test_a_query_cannot_write_temporary_files(database: Path) -> None:
-    with Sandbox(workers=1) as sandbox:
-        run_one(sandbox, database, "SELECT 1")
-        limits = Path(f"/proc/{sandbox._workers[0].pid}/limits").read_text().splitlines()
-    assert next(line for line in limits if line.startswith("Max file size")).split()[3:5] == ["0", "0"]
 
 
 def test_text_that_is_not_utf8_is_read_with_replacement(make_database: Callable[..., Path], sandbox: Sandbox) -> None:
@@ -223,46 +76,6 @@ def test_a_database_written_anew_is_read_anew(make_database: Callable[..., Path]
     path.unlink()
     make_database("CREATE TABLE t(x); INSERT INTO t VALUES (2);")
     assert run_one(sandbox, path, "SELECT x FROM t").rows == ((2,),)
-
-
-def test_a_worker_killed_mid_query_costs_no_result(database: Path) -> None:
-    counting = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 3000000) SELECT count(*) FROM c"
-    with Sandbox(workers=1) as sandbox:
-        sandbox.run([(database, "SELECT 1")])
-        victim = sandbox._workers[0].pid
-        threading.Timer(0.1, os.kill, (victim, signal.SIGKILL)).start()
-        results = sandbox.run([(database, counting), (database, "SELECT 2")])
-        assert sandbox._workers[0].pid != victim
-    assert [result.rows for result in results] == [((3_000_000,),), ((2,),)]
-
-
-def test_a_worker_killed_while_idle_is_replaced(database: Path) -> None:
-    with Sandbox(workers=1) as sandbox:
-        for _ in range(3):
-            assert sandbox.run([(database, "SELECT 1")])[0].rows == ((1,),)
-            pid = sandbox._workers[0].pid
-            os.kill(pid, signal.SIGKILL)
-            wait_until(lambda pid=pid: not is_running(pid))
-
-
-def test_a_query_that_always_kills_its_worker_is_reported_as_crashed(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from contrapeso.sql import process
-
-    send = process.WorkerProcess.send
-
-    def send_and_kill(worker: process.WorkerProcess, job: process.Job) -> bool:
-        sent = send(worker, job)
-        if "666" in job.sql:
-            os.kill(worker.pid, signal.SIGKILL)
-        return sent
-
-    monkeypatch.setattr(process.WorkerProcess, "send", send_and_kill)
-    requests = [(database, "SELECT 1"), (database, FOREVER + " -- 666"), (database, "SELECT 2")]
-    with Sandbox(workers=2) as sandbox:
-        results = sandbox.run(requests)
-    assert [result.reason for result in results] == ["ok", "crashed", "ok"]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all, by far", b"SQLite format 3\0" + b"\xff" * 5_000])
@@ -296,67 +109,48 @@ def test_a_database_with_unmerged_changes_is_a_data_error(database: Path, sandbo
     connection.close()
 
 
-def test_closing_ends_the_workers_and_a_later_run_starts_new_ones(database: Path) -> None:
-    with Sandbox(workers=2) as sandbox:
-        sandbox.run([(database, f"SELECT {number}") for number in range(10)])
-        pids = [worker.pid for worker in sandbox._workers]
-    assert len(pids) == 2 and not any(map(is_running, pids))
-    assert sandbox.run([(database, "SELECT 1")])[0].rows == ((1,),)
-    sandbox.close()
+def test_a_database_in_the_middle_of_a_transaction_is_a_data_error(database: Path, sandbox: Sandbox) -> None:
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = PERSIST")
+    connection.execute("PRAGMA cache_size = 5")  # so few pages that the file is written to before the end
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("DELETE FROM singer")
+    connection.executemany("INSERT INTO concert (year) VALUES (?)", [("x" * 1000,)] * 200)
+    with pytest.raises(DataError, match="-journal"):
+        run_one(sandbox, database, "SELECT count(*) FROM singer")
+    connection.execute("COMMIT")
+    connection.close()
+    assert database.with_name(database.name + "-journal").stat().st_size > 0
+    assert run_one(sandbox, database, "SELECT count(*) FROM singer").rows == ((0,),)
 
 
-def test_a_worker_that_cannot_start_is_a_resource_error_and_blames_no_query(
-    database: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_column_name_that_is_not_utf8_is_no_syntax_error(
+    make_database: Callable[..., Path], sandbox: Sandbox
 ) -> None:
-    monkeypatch.setattr("contrapeso.sql.process._WORKER", database)  # no Python script
-    with Sandbox(workers=1) as sandbox, pytest.raises(ResourceError, match="does not start"):
-        sandbox.run([(database, "SELECT 1")])
+    path = make_database("CREATE TABLE t(size INT, zzzz INT); INSERT INTO t VALUES (1, 2);")
+    path.write_bytes(path.read_bytes().replace(b"zzzz", b"z\xe9zz"))
+    assert run_one(sandbox, path, "SELECT size FROM t").rows == ((1,),)
+    result = run_one(sandbox, path, "SELECT * FROM t")
+    assert (result.reason, "not UTF-8" in result.detail) == ("error", True)
+
+
+@pytest.mark.parametrize("sql", ["SELECT '" + "é" * 150_000, "SELECT " + "x" * 150_000, "y" * 150_000])
+def test_the_detail_of_a_reason_stays_short(sandbox: Sandbox, database: Path, sql: str) -> None:
+    assert 0 < len(run_one(sandbox, database, sql).detail) <= 300
+
+
+def test_text_counts_as_much_as_it_takes_in_memory(sandbox: Sandbox, database: Path) -> None:
+    texts = "WITH RECURSIVE t(x) AS (SELECT '{}' UNION ALL SELECT x || x FROM t LIMIT 17) SELECT x FROM t"
+    assert sandbox.limits.result_bytes == 300_000  # the texts have 131,071 characters
+    assert [run_one(sandbox, database, texts.format(letter)).reason for letter in "eé"] == ["ok", "too_large"]
+
+
+def test_a_sandbox_without_workers_is_refused() -> None:
+    with pytest.raises(StudyError, match="workers=0"):
+        Sandbox(workers=0)
 
 
 @pytest.mark.parametrize("limit", [{"memory_megabytes": 20}, {"steps": 0}, {"seconds": -1.0}])
 def test_limits_under_which_nothing_can_run_are_refused(limit: dict[str, float]) -> None:
     with pytest.raises(StudyError, match=next(iter(limit))):
         Limits(**limit)
-
-
-PARENT = """
-import sys, threading
-from pathlib import Path
-from contrapeso.sql import Limits, Sandbox
-sandbox = Sandbox(workers=2, limits=Limits(steps=10**15, seconds=600))
-database = Path(sys.argv[1])
-sandbox.run([(database, "SELECT 1"), (database, "SELECT 2")])
-sandbox._start()
-print(*[worker.pid for worker in sandbox._workers], flush=True)
-sandbox.run([(database, sys.argv[2])])
-"""
-
-
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_workers_idle_and_busy_end_with_their_parent(database: Path, end: signal.Signals) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(database), FOREVER],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as parent:
-        assert parent.stdout is not None and parent.stderr is not None
-        pids = [int(word) for word in parent.stdout.readline().split()]
-        assert len(pids) >= 2
-        time.sleep(0.3)  # time for the runaway query to start
-        parent.send_signal(end)
-        error = parent.stderr.read()
-    wait_until(lambda: not any(map(is_running, pids)))
-    if end == signal.SIGINT:
-        assert error.count("KeyboardInterrupt") == 1
-
-
-def test_a_script_without_main_guard_can_use_a_sandbox(database: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from pathlib import Path\nfrom contrapeso.sql import Sandbox\n"
-        f"with Sandbox(workers=2) as sandbox:\n"
-        f"    print(sandbox.run([(Path({str(database)!r}), 'SELECT 42')])[0].rows)\n"
-    )
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "((42,),)"

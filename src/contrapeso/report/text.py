@@ -123,18 +123,27 @@ def comparison_rows(summary: Summary) -> list[Row]:
 
 
 def tradeoff_rows(summary: Summary) -> list[Row]:
-    """Rows of (variant, gain, loss, exchange rate)."""
+    """Rows of (variant, gain, loss, exchange rate, place among the others)."""
     return [
         (
             row["variant"],
             f"{points(row['gain'])} {span(row['gain_ci'], signed=True)}" if row["valid"] else "–",
             f"{points(row['loss'])} {span(row['loss_ci'], signed=True)}" if row["valid"] else "–",
             rate_cell(row),
+            row["pareto"] or "–",
         )
         for row in summary["tradeoff"]
     ]
 
 
+INTERVALS_NOTE = (
+    "Text-to-SQL intervals are for new databases (Wilson on the effective number of items); multiple-choice intervals "
+    "for more questions like these (Wilson)."
+)
+TESTS_NOTE = (
+    "p is of the cluster-robust t test for text-to-SQL, whose questions cluster by database, and of McNemar's exact "
+    "test for multiple choice, adjusted by Holm over the runs."
+)
 ACCURACY_HEAD = ("Variant", "Task", "n", "Accuracy [95 %]")
 COMPARISON_HEAD = (
     "Variant",
@@ -147,7 +156,7 @@ COMPARISON_HEAD = (
     "detectable",
     "Verdict",
 )
-TRADEOFF_HEAD = ("Variant", "Gain, points", "Loss, points", "Exchange rate")
+TRADEOFF_HEAD = ("Variant", "Gain, points", "Loss, points", "Exchange rate", "Pareto front")
 AUDIT_HEAD = ("Check", "Status", "Detail")
 
 
@@ -164,11 +173,11 @@ def to_markdown(summary: Summary) -> str:
     baseline, target, general = (summary["facts"][key] for key in ("baseline", "target", "general"))
     target, general = task_name(target), task_name(general)
     sections: list[tuple[str, str, Row, list[Row]]] = [
-        ("Accuracy", "Wilson intervals.", ACCURACY_HEAD, accuracy_rows(summary)),
+        ("Accuracy", INTERVALS_NOTE, ACCURACY_HEAD, accuracy_rows(summary)),
         (
             f"Against {baseline}",
-            "Paired on the same items. Differences in points; intervals by bootstrap; exact McNemar tests adjusted by "
-            "Holm; *detectable* is the smallest difference that this many items show with 80 % power.",
+            f"Paired on the same items. Differences in points; intervals by bootstrap. {TESTS_NOTE} *Detectable* is "
+            "the smallest difference that this many items show with 80 % power.",
             COMPARISON_HEAD,
             comparison_rows(summary),
         ),

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 RULES = ("unordered", "spider", "strict")
 JUDGE_RULE = 2
 """Raise it with every change that may change a verdict: outcomes judged by another rule are then made anew."""
-# Items judged at a time: bounds the results held in memory.
-_BATCH = 128
+# Items judged at a time: bounds the results held in memory, which may be four of 20 MB an item.
+_BATCH = 32
 Request = tuple[Path, str]
 _PREVIEW_ROWS, _PREVIEW_COLUMNS, _PREVIEW_CHARACTERS = 5, 8, 60
 

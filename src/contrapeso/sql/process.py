@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import struct
 import subprocess
 import sys
@@ -42,23 +43,34 @@ class WorkerProcess:
     def __init__(self, limits: Mapping[str, Any]) -> None:
         # Isolated and without site-packages: starts in 30 ms and cannot import anything of ours or of the user's.
         # A group of its own keeps Ctrl-C from it; the parent ends it.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_WORKER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            process_group=0,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                process_group=0,
+            )
+        except OSError as error:
+            raise ResourceError(
+                f"a worker for SQL does not start: {error.strerror}; "
+                "close other processes or files, or use fewer workers"
+            ) from error
         assert self._process.stdin is not None and self._process.stdout is not None
         self.input, self.output = self._process.stdin, self._process.stdout
-        os.set_blocking(self.output.fileno(), False)
+        for pipe in (self.input, self.output):
+            os.set_blocking(pipe.fileno(), False)
         self.alive = True
         self.deadline = 0.0
         self.job = Job(0, Path(), "")
-        self._seconds = float(limits["seconds"])
+        self._seconds, self._cpu_seconds = float(limits["seconds"]), float(limits["cpu_seconds"])
         self._buffer = bytearray()
-        self._start(limits)
+        try:
+            self._start(limits)
+        except BaseException:  # Ctrl-C above all: nobody else knows this process yet
+            self.kill()
+            raise
 
     @property
     def pid(self) -> int:
@@ -74,30 +86,39 @@ class WorkerProcess:
             while (reply := self.poll()) is None:
                 selector.select(max(0.0, self.deadline - time.monotonic()))
         if reply["reason"] != "ready":
-            self.kill()
             raise ResourceError(
                 f"a worker for SQL does not start: {reply['detail']}; free some memory, or raise its limit of "
                 f"memory_megabytes={limits['memory_megabytes']}"
             )
 
-    def _write(self, value: Any) -> bool:
+    def _write(self, value: Any) -> None:
+        """Send a frame; that it did not arrive is for `poll` to find out."""
         body = json.dumps(value).encode()
         view = memoryview(struct.pack(">I", len(body)) + body)
-        try:
+        with contextlib.suppress(BrokenPipeError):
             while view:
-                view = view[self.input.write(view) :]
-        except BrokenPipeError:
-            self.alive = False
-        return self.alive
+                try:
+                    view = view[os.write(self.input.fileno(), view) :]
+                except BlockingIOError:
+                    if not self._writable():
+                        return
 
-    def send(self, job: Job) -> bool:
-        """Start a job; False when the worker is gone, so that another one takes the job."""
+    def _writable(self) -> bool:
+        """Wait until the pipe takes more; False when the time is up first."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.input, selectors.EVENT_WRITE)
+            return bool(selector.select(max(0.0, self.deadline - time.monotonic())))
+
+    def running(self) -> bool:
+        """Whether the process still exists; an idle worker may have been killed by others."""
+        return self._process.poll() is None
+
+    def send(self, job: Job) -> None:
+        """Start a job."""
         self.job, self._buffer = job, bytearray()
-        self.deadline = time.monotonic() + self._seconds
-        if not self._write([str(job.database), job.sql]):
-            return False
         job.tries += 1
-        return True
+        self.deadline = time.monotonic() + self._seconds
+        self._write([str(job.database), job.sql])
 
     def poll(self) -> dict[str, Any] | None:
         """Read what is there: the reply when it is complete or will never come, None to go on waiting."""
@@ -108,7 +129,7 @@ class WorkerProcess:
                     reply: dict[str, Any] = json.loads(self._buffer[4:])
                     return reply
             self.alive = False
-            return {"reason": "crashed", "detail": f"the worker ended with status {self._process.wait()}"}
+            return self._obituary(self._process.wait())
         if time.monotonic() >= self.deadline:
             self.alive = False
             return {
@@ -116,6 +137,12 @@ class WorkerProcess:
                 "detail": f"no answer in time; the worker was killed (limit {self._seconds:g} s)",
             }
         return None
+
+    def _obituary(self, status: int) -> dict[str, Any]:
+        """What the end of the process says about its query."""
+        if status == -signal.SIGPROF:
+            return {"reason": "timeout", "detail": f"ended after {self._cpu_seconds:g} s of processor time"}
+        return {"reason": "crashed", "detail": f"the worker ended with status {status}"}
 
     def kill(self) -> None:
         """End the process now and collect it."""

@@ -4,9 +4,18 @@ Requests (a database file and a query) enter; one `Result` per request leaves, i
 with a reason, never an exception; a database that cannot be read is a `DataError`, since it is no query's fault.
 
 How long a query may run is counted in steps of SQLite's virtual machine, so the verdict on a slow query is the same on
-a fast machine and a busy one (it may change with the version of SQLite). The wall clock is the net below: it ends the
-whole worker when a query hangs inside one step. What a worker may do is told in `worker.py`. This bounds SQL, it is no
-jail for native code: a flaw in SQLite itself would run with the rights of the user. Needs a POSIX system.
+a fast machine and a busy one (it may change with the version of SQLite). Some steps are slow inside: a LIKE or `instr`
+on a long text takes 0.1 s. So the worker of a query that has used `cpu_seconds` of processor time is ended, however
+busy the machine is; the wall clock, the last net, is for a worker that stands still. In sum, n queries take at most n
+times `cpu_seconds` of processor time, shared among the workers, be they all hostile.
+
+A query reads tables, views and `sqlite_master` of its own file, with SQLite's scalar, aggregate and window functions.
+Refused: writing in any form, ATTACH, PRAGMA and its table functions, temporary objects, extensions, functions that
+make or touch files or gigabytes (`worker.DENIED_FUNCTIONS`), and virtual tables (fts, rtree, json_each, dbstat), whose
+code counts no steps. How a worker is held is told in `worker.py`.
+
+Not covered: this bounds SQL, it is no jail for native code, so a flaw in SQLite itself would run with the rights of the
+user. `random()` and the current time are readable, so such a query may differ from run to run. Needs a POSIX system.
 """
 
 from __future__ import annotations
@@ -32,6 +41,7 @@ _OTHER_STATEMENTS = re.compile(
     "rollback|savepoint|update|vacuum"
 )
 _SQLITE_HEAD = b"SQLite format 3\0"
+_JOURNAL_HEAD = bytes.fromhex("d9d505f920a163d7")  # an old journal that is kept has zeros here
 _TRIES = 2
 _LEAST_MEGABYTES = 63  # Python and SQLite themselves take 30
 
@@ -43,19 +53,23 @@ class Limits:
     Attributes:
         steps: steps of SQLite's virtual machine; about two seconds' worth, and six times the 31 million that
             the dearest gold query of Spider takes.
-        seconds: wall clock after which the worker is killed; wide, since `steps` is what should decide.
+        cpu_seconds: processor time after which the worker is ended; wide, since `steps` is what should decide:
+            the dearest gold query of Spider takes 0.6, and 200 million steps take 1 to 7.
+        seconds: wall clock after which the worker is killed; only a worker that stands still reaches it.
         rows: rows of a result; the longest gold result of Spider has 20,662.
         cells: rows times columns of a result; the largest there has 41,324.
-        result_bytes: text and blobs of a result, in characters and bytes.
+        result_bytes: text and blobs of a result, a text that is not ASCII at four bytes per character, as in Python's
+            memory; the largest there has 0.3 million.
         value_bytes: length of one value, inside the query too, and of the query itself.
         memory_megabytes: address space of a worker; SQLite may take half of it.
     """
 
     steps: int = 200_000_000
+    cpu_seconds: float = 10.0
     seconds: float = 60.0
     rows: int = 50_000
     cells: int = 250_000
-    result_bytes: int = 8_000_000
+    result_bytes: int = 4_000_000
     value_bytes: int = 200_000
     memory_megabytes: int = 512
 
@@ -74,9 +88,9 @@ class Result:
         columns: number of columns, known also when there is no row; 0 when the query failed.
         rows: the rows, each with None, int, float, str and bytes as SQLite stores them.
         reason: `ok`, or one word on why there is no result: `empty` (no SQL at all), `not_sql` (prose), `refused`
-            (anything but one reading statement), `syntax`, `no_such_table`, `no_such_column`, `ambiguous_column`,
-            `misuse` (of an aggregate, a function or a compound), `error` (anything else SQLite says), `timeout`,
-            `too_large` (query, value, memory or result), `crashed` (the worker died of it, twice).
+            (anything but one statement that reads tables), `syntax`, `unknown_table`, `unknown_column`,
+            `ambiguous_column`, `misuse` (of an aggregate, a function or a compound), `error` (anything else SQLite
+            says), `timeout`, `too_large` (query, value, memory or result), `crashed` (the worker died of it, twice).
         detail: the database's message, or ours.
     """
 
@@ -102,6 +116,8 @@ class Sandbox:
     """
 
     def __init__(self, workers: int | None = None, limits: Limits | None = None) -> None:
+        if workers is not None and workers < 1:
+            raise StudyError(f"a SQL sandbox with workers={workers} can run nothing; give at least 1")
         self.limits = limits or Limits()
         self._size = workers or min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._workers: list[WorkerProcess] = []
@@ -155,8 +171,8 @@ class Sandbox:
             while waiting or selector.get_map():
                 while waiting and (idle or len(self._workers) < self._size):
                     worker = idle.pop() if idle else self._start()
-                    if worker.send(waiting[0]):
-                        waiting.popleft()
+                    if worker.running():
+                        worker.send(waiting.popleft())
                         selector.register(worker.output, selectors.EVENT_READ, worker)
                     else:
                         self._drop(worker)
@@ -193,21 +209,31 @@ def _checked(database: Path) -> Path:
     try:
         with path.open("rb") as file:
             head = file.read(len(_SQLITE_HEAD))
-        log = path.with_name(path.name + "-wal")
-        unmerged = log.is_file() and log.stat().st_size > 0
+        log = _pending_log(path)
     except OSError as error:
         raise DataError(f"cannot read the database {path}: {error.strerror}; check the data folder") from error
     if head != _SQLITE_HEAD:
         raise DataError(f"{path} is not a SQLite database; fetch the file again")
-    if unmerged:  # a file opened as immutable would be read without its log, silently old
+    if log:  # a file opened as immutable would be read without its log, silently old or half written
         raise DataError(f"{path} has changes waiting in {log.name}; close what writes to it, or run a checkpoint")
     return path
+
+
+def _pending_log(path: Path) -> Path | None:
+    """The log beside a database whose changes are not in it yet, or not taken back."""
+    for suffix, head in (("-wal", b""), ("-journal", _JOURNAL_HEAD)):
+        log = path.with_name(path.name + suffix)
+        if log.is_file() and log.stat().st_size > 0 and log.read_bytes()[: len(head)] == head:
+            return log
+    return None
 
 
 def _only_statement(sql: str, limits: Limits) -> str | Result:
     """The one reading statement of a text, without lone semicolons; or the result of a text that is something else."""
     if len(sql) > limits.value_bytes:
         return Result(0, (), "too_large", f"{len(sql):,} characters of SQL; the limit is {limits.value_bytes:,}")
+    if "\0" in sql:
+        return Result(0, (), "syntax", "the query contains a NUL character")
     tokens = tokenize(sql)
     count, word = statements(tokens), first_word(tokens)
     if count == 0:

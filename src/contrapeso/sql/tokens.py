@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 # Each alternative is linear on hostile text; an unclosed quote or comment runs to the end, as in SQLite.
 _TOKEN = re.compile(
-    r"""(?P<space>\s+|--[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?)
+    r"""(?P<space>[\s\ufeff]+|--[^\n]*|/\*.*?(?:\*/|\Z))
       | (?P<quoted>'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?)
       | (?P<word>[^\W\d][\w$]*)
       | (?P<number>\d[\w.]*)

@@ -1,4 +1,4 @@
-"""What a gain on one task cost on another: the exchange rate, with its interval.
+"""What a gain on one task cost on another: the exchange rate and the relative changes, with their intervals.
 
 Two paired comparisons of the same variant enter, one per task; a `Tradeoff` leaves.
 """
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from contrapeso.stats.intervals import CONFIDENCE
+from contrapeso.stats.means import Floats
 from contrapeso.stats.paired import Comparison
+
+TAIL = (1 - CONFIDENCE) / 2
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class Tradeoff:
     Attributes:
         gain: tuned - base on the target task; `gain_ci` its interval. Fractions.
         loss: base - tuned on the general task; `loss_ci` its interval. Fractions.
+        relative_gain: gain / base accuracy on the target task; None when the base has nothing right.
+        relative_gain_ci: its interval, or None when there is none; see `relative_change`.
+        relative_loss, relative_loss_ci: loss / base accuracy on the general task, likewise.
         exchange_rate: loss / gain, general points lost per target point gained; None when there is no rate.
         ci: interval of the rate, or None.
         reason: why there is no rate ("" when there is one).
@@ -29,19 +35,34 @@ class Tradeoff:
     gain_ci: tuple[float, float]
     loss: float
     loss_ci: tuple[float, float]
+    relative_gain: float | None
+    relative_gain_ci: tuple[float, float] | None
+    relative_loss: float | None
+    relative_loss_ci: tuple[float, float] | None
     exchange_rate: float | None
     ci: tuple[float, float] | None
     reason: str
+
+
+@dataclass(frozen=True)
+class RelativeChange:
+    """A change relative to where it started.
+
+    Attributes:
+        change: (tuned - base) / base; None when the base has nothing right.
+        ci: its interval; None when it has none.
+    """
+
+    change: float | None
+    ci: tuple[float, float] | None
 
 
 def weigh(target: Comparison, general: Comparison) -> Tradeoff:
     """Exchange rate of a variant: general points lost per target point gained.
 
     The tasks share no item, so their resamples are independent and the rate's interval is the percentile interval of
-    -general.draws / target.draws. A ratio makes sense only over a gain that is certainly positive: when the gain's
-    interval holds zero or lies below it there is no rate, and `reason` says so. The few draws (under 2.5 %) whose
-    gain is not positive are counted as an infinite rate on the side of the draw's loss; they cannot reach the
-    interval's ends.
+    the ratio of their draws. A ratio makes sense only over a gain that is certainly positive: when the gain's interval
+    holds zero or lies below it there is no rate, and `reason` says so.
 
     Args:
         target: tuned against base on the task it was tuned for.
@@ -52,19 +73,64 @@ def weigh(target: Comparison, general: Comparison) -> Tradeoff:
 
     Source: the percentile interval of a ratio of means, Efron and Tibshirani (1993), ch. 10.
     """
-    gain, loss = target.delta, -general.delta
-    loss_ci = (-general.ci[1], -general.ci[0])
-    tail = (1 - CONFIDENCE) / 2
-    # The second condition only bites when draws pile up at zero, with few databases: a rate's interval would be open.
-    if target.ci[0] <= 0 or np.quantile(target.draws, tail, method="lower") <= 0:
+    loss, loss_draws = -general.delta, -general.draws.difference
+    rate, ci, reason = None, None, ""
+    if target.ci[0] > 0:
+        ci = _ratio_interval(loss_draws, target.draws.difference)
+    if ci is not None:
+        rate = loss / target.delta
+    else:
         low, high = (100 * end for end in target.ci)
         what = "is negative" if target.ci[1] < 0 else "cannot be told from zero"
         reason = f"no exchange rate: the gain {what} (95 % interval {low:+.1f} to {high:+.1f} points)"
-        return Tradeoff(gain, target.ci, loss, loss_ci, exchange_rate=None, ci=None, reason=reason)
-    losses = -general.draws
-    rates = np.where(losses > 0, np.inf, np.where(losses < 0, -np.inf, 0.0))
-    np.divide(losses, target.draws, out=rates, where=target.draws > 0)
-    # "lower" and "higher" pick actual draws: interpolating towards an infinite one would give NaN.
-    low = float(np.quantile(rates, tail, method="lower"))
-    high = float(np.quantile(rates, 1 - tail, method="higher"))
-    return Tradeoff(gain, target.ci, loss, loss_ci, exchange_rate=loss / gain, ci=(low, high), reason="")
+    on_target, on_general = relative_change(target), relative_change(general)
+    return Tradeoff(
+        gain=target.delta,
+        gain_ci=target.ci,
+        loss=loss,
+        loss_ci=_negated(general.ci),
+        relative_gain=on_target.change,
+        relative_gain_ci=on_target.ci,
+        relative_loss=None if on_general.change is None else -on_general.change,
+        relative_loss_ci=None if on_general.ci is None else _negated(on_general.ci),
+        exchange_rate=rate,
+        ci=ci,
+        reason=reason,
+    )
+
+
+def relative_change(comparison: Comparison) -> RelativeChange:
+    """(tuned - base) / base, as many studies report it, with the percentile interval of the same resamples.
+
+    It flatters a weak base: from 9 to 21 of 100 is +133 %, from 66 to 78 is +18 %. There is no interval when the base
+    cannot be told from zero, and none when the tuned variant has nothing right: every resample then says -100 %.
+
+    Args:
+        comparison: tuned against base.
+
+    Returns:
+        The change and its interval, fractions of the base's accuracy.
+    """
+    if not comparison.base:
+        return RelativeChange(None, None)
+    tuned = comparison.base + comparison.delta
+    ci = _ratio_interval(comparison.draws.difference, comparison.draws.base) if tuned > 0 else None
+    return RelativeChange(comparison.delta / comparison.base, ci)
+
+
+def _ratio_interval(numerator: Floats, denominator: Floats) -> tuple[float, float] | None:
+    """Percentile interval of a ratio; None when the denominator is not certainly positive.
+
+    The few draws (under 2.5 %) whose denominator is not positive count as an infinite ratio on the side of their
+    numerator: "lower" and "higher" pick actual draws, because interpolating towards an infinite one would give NaN.
+    """
+    if np.quantile(denominator, TAIL, method="lower") <= 0:
+        return None
+    ratios = np.where(numerator > 0, np.inf, np.where(numerator < 0, -np.inf, 0.0))
+    np.divide(numerator, denominator, out=ratios, where=denominator > 0)
+    low, high = np.quantile(ratios, TAIL, method="lower"), np.quantile(ratios, 1 - TAIL, method="higher")
+    return float(low), float(high)
+
+
+def _negated(ci: tuple[float, float]) -> tuple[float, float]:
+    return -ci[1], -ci[0]
