@@ -160,7 +160,8 @@ def scores_on_console(scores: Scores) -> list[RenderableType]:
     whole = {"n": scores["n"], "rules": scores["rules"]}
     for name, part in {"all": whole, **scores["hardness"]}.items():
         table.add_row(f"{name}, {part['n']:,}", *(_cell(part["rules"][column]) for column in RULES))
-    lines = [_databases_line(scores), _reasons_line(scores), _flags_line(scores), *_example_lines(scores)]
+    about = (_intervals_line, _databases_line, _reasons_line, _flags_line)
+    lines = [*(line(scores) for line in about), *_example_lines(scores)]
     return [Text(title, style="bold"), table, *(Text(line) for line in lines if line)]
 
 
@@ -186,6 +187,12 @@ def _right(rows: Sequence[Mapping[str, Any]], rule: str) -> int:
 
 def _cell(entry: Mapping[str, Any]) -> str:
     return f"{percent(entry['accuracy'])} {span(entry['ci'])}"
+
+
+def _intervals_line(scores: Scores) -> str:
+    """What the intervals are about: with one database they can only be about more questions to it."""
+    clustered = scores["rules"][scores["rule"]]["ci_method"] == "cluster"
+    return f"intervals: for other {'databases too (cluster-robust)' if clustered else 'questions like these (Wilson)'}"
 
 
 def _databases_line(scores: Scores) -> str:

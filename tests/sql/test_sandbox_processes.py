@@ -173,7 +173,7 @@ def test_nothing_leaks_when_a_database_is_broken(database: Path) -> None:
         sandbox.run([(database, FOREVER), (broken, "SELECT * FROM t"), (database, "SELECT 1")])
 
 
-@pytest.mark.parametrize("moment", ["_start", "send", "poll"])
+@pytest.mark.parametrize("moment", ["_write", "wait_until_ready", "send", "poll"])
 def test_nothing_leaks_when_the_parent_is_interrupted(
     database: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -212,7 +212,7 @@ from contrapeso.sql import Limits, Sandbox
 sandbox = Sandbox(workers=2, limits=Limits(steps=10**15, seconds=600))
 database = Path(sys.argv[1])
 sandbox.run([(database, "SELECT 1"), (database, "SELECT 2")])
-sandbox._start()
+sandbox._start(1)
 print(*[worker.pid for worker in sandbox._workers], flush=True)
 sandbox.run([(database, sys.argv[2])])
 """

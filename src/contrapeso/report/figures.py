@@ -1,4 +1,4 @@
-"""The figures: what each run won and paid, and every accuracy with its interval.
+"""The figures: what each run won and paid, every accuracy with its interval, and how the runs learnt.
 
 A summary enters, charts leave; `to_svg` and `to_png` render them without a browser. Numbers that the audit found
 worthless are not drawn.
@@ -6,26 +6,44 @@ worthless are not drawn.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import altair as alt
 import vl_convert
 
+from contrapeso.report.packing import visible_within
+from contrapeso.report.page_words import Words, words_in
 from contrapeso.report.text import task_name
+from contrapeso.report.tradeoff_figure import tradeoff_chart
 
 Summary = Mapping[str, Any]
 Record = dict[str, Any]
+Training = Mapping[str, Sequence[Mapping[str, float]]]
 Chart = Any  # any of altair's chart classes, which share no useful type
 
 # Okabe and Ito's palette without yellow: told apart with any colour vision, legible on white and on black.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-SANS = "system-ui, 'Helvetica Neue', Arial, sans-serif"
+SANS = "'Helvetica Neue', Helvetica, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
 INK = "#222222"
 WIDTH = 460
+MAX_POINTS = 400
+"""Steps drawn for one run; more are averaged in equal blocks."""
+ENGLISH_WORDS = words_in("en")
 
 
-def charts(summary: Summary, *, ink: str = INK, palette: Sequence[str] = PALETTE, font: str = SANS) -> dict[str, Chart]:
+def charts(
+    summary: Summary,
+    *,
+    ink: str = INK,
+    palette: Sequence[str] = PALETTE,
+    font: str = SANS,
+    training: Training | None = None,
+    words: Words = ENGLISH_WORDS,
+) -> dict[str, Chart]:
     """The figures of a study that have something to show.
 
     Args:
@@ -33,73 +51,53 @@ def charts(summary: Summary, *, ink: str = INK, palette: Sequence[str] = PALETTE
         ink: colour of text and axes; `currentColor` lets an inlined SVG follow its page.
         palette: colours of the variants other than the baseline, in order; `var(--name)` works in an inlined SVG.
         font: family of all text.
+        training: run -> one dict a step with `step` and `loss`; rows without a loss are passed over.
+        words: texts of axes and labels.
 
     Returns:
-        Name (`tradeoff`, `accuracy`) -> chart.
+        Name (`tradeoff`, `accuracy`, `training`) -> chart.
     """
-    colours = _colours(summary, palette)
+    colours = _colours(summary, palette, ink)
     drawn = {}
     if any(row["valid"] for row in summary["tradeoff"]):
-        drawn["tradeoff"] = _style(_tradeoff(summary, colours, ink), ink, font)
-    panels = [_accuracy(summary, task, colours, ink) for task in _tasks(summary)]
+        drawn["tradeoff"] = tradeoff_chart(summary, colours, ink, words)
+    panels = [_accuracy(summary, task, colours, ink, words) for task in _tasks(summary)]
     if panels:
-        drawn["accuracy"] = _style(alt.vconcat(*panels, spacing=26), ink, font)
-    return drawn
+        drawn["accuracy"] = alt.vconcat(*panels, spacing=26)
+    losses = training_losses(training or {})
+    if losses:
+        drawn["training"] = _training(losses, colours, words)
+    return {name: _style(chart, ink, font) for name, chart in drawn.items()}
 
 
 def to_svg(chart: Chart) -> str:
     """The chart as SVG text, transparent where nothing is drawn."""
-    return str(vl_convert.vegalite_to_svg(chart.to_json(), vl_version=_vega_lite()))
+    return str(vl_convert.vegalite_to_svg(_specification(chart), vl_version=_vega_lite()))
 
 
 def to_png(chart: Chart) -> bytes:
     """The chart as a PNG of twice the size, on white."""
     on_white = chart.copy(deep=True)
     on_white.config.background = "white"
-    return bytes(vl_convert.vegalite_to_png(on_white.to_json(), vl_version=_vega_lite(), scale=2))
+    return bytes(vl_convert.vegalite_to_png(_specification(on_white), vl_version=_vega_lite(), scale=2))
 
 
-def _tradeoff(summary: Summary, colours: Mapping[str, str], ink: str) -> Chart:
-    """Loss to the right, gain upwards, the base at the origin; a cross of two intervals for each run."""
-    target, general = (task_name(summary["facts"][key]) for key in ("target", "general"))
-    rows: list[Record] = []
-    for row in summary["tradeoff"]:
-        if row["valid"]:
-            low_x, high_x = row["loss_ci"]
-            low_y, high_y = row["gain_ci"]
-            points = {"x": row["loss"], "y": row["gain"], "x1": low_x, "x2": high_x, "y1": low_y, "y2": high_y}
-            rows.append({"name": row["variant"]} | {key: 100 * value for key, value in points.items()})
-    origin = alt.Chart(_inline([{"x": 0, "y": 0, "name": summary["facts"]["baseline"]}])).encode(x="x:Q", y="y:Q")
-    colour = _colour(colours, [row["name"] for row in rows])
-    x = alt.X("x:Q", title=f"lost on {general}, points", axis=alt.Axis(tickCount=6))
-    y = alt.Y("y:Q", title=f"gained on {target}, points", axis=alt.Axis(tickCount=6))
-    runs = alt.Chart(_inline(rows))
-    return alt.layer(
-        alt.Chart(_inline([{"y": 0}])).mark_rule(color=ink, opacity=0.35).encode(y="y:Q"),
-        alt.Chart(_inline([{"x": 0}])).mark_rule(color=ink, opacity=0.35).encode(x="x:Q"),
-        runs.mark_rule(strokeWidth=1.6).encode(x=alt.X("x1:Q"), x2="x2:Q", y="y:Q", color=colour),
-        runs.mark_rule(strokeWidth=1.6).encode(x="x:Q", y=alt.Y("y1:Q"), y2="y2:Q", color=colour),
-        runs.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour),
-        runs.mark_text(align="left", dx=8, dy=-9, fontSize=12).encode(x=x, y=y, text="name:N", color=colour),
-        origin.mark_point(filled=True, size=55, color=ink, opacity=1),
-        origin.mark_text(align="left", dx=8, dy=-9, fontSize=12, color=ink).encode(text="name:N"),
-    ).properties(width=WIDTH, height=300)
-
-
-def _accuracy(summary: Summary, task: str, colours: Mapping[str, str], ink: str) -> Chart:
+def _accuracy(summary: Summary, task: str, colours: Mapping[str, str], ink: str, words: Words) -> Chart:
     """One line a variant: accuracy and interval in percent, with a dashed line where guessing lies."""
     rows: list[Record] = []
     for variant, tasks in summary["variants"].items():
         if task in tasks and tasks[task]["valid"]:
             low, high = tasks[task]["ci"]
             accuracy = tasks[task]["accuracy"]
-            label = f"{100 * accuracy:.1f} %"
+            label = words.number(f"{100 * accuracy:.1f} %")
             rows.append({"name": variant, "x": 100 * accuracy, "x1": 100 * low, "x2": 100 * high, "label": label})
     names = [row["name"] for row in rows]
     colour = _colour(colours, names)
     scale = alt.Scale(domain=[0, max(row["x2"] for row in rows)], nice=True)
     y = alt.Y("name:N", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=220))
-    x = alt.X("x:Q", scale=scale, title=f"{task_name(task)}, % correct", axis=alt.Axis(tickCount=6))
+    x = alt.X(
+        "x:Q", scale=scale, title=words.page["x_accuracy"].format(task=task_name(task)), axis=alt.Axis(tickCount=6)
+    )
     base = alt.Chart(_inline(rows))
     layers = [
         base.mark_rule(strokeWidth=1.6).encode(x=alt.X("x1:Q", scale=scale), x2="x2:Q", y=y, color=colour),
@@ -108,12 +106,53 @@ def _accuracy(summary: Summary, task: str, colours: Mapping[str, str], ink: str)
     ]
     chance = summary["facts"]["chance"].get(task)
     if chance:
-        guess = alt.Chart(_inline([{"x": 100 * chance, "label": "guessing"}])).encode(x="x:Q")
+        guess = alt.Chart(_inline([{"x": 100 * chance, "label": words.page["guessing"]}])).encode(x="x:Q")
         layers.append(guess.mark_rule(strokeDash=[3, 3], color=ink, opacity=0.6))
         layers.append(
             guess.mark_text(align="left", dx=4, y=4, fontSize=10, color=ink, opacity=0.8).encode(text="label:N")
         )
     return alt.layer(*layers).properties(width=WIDTH - 130, height=alt.Step(34))
+
+
+def training_losses(training: Training) -> list[Record]:
+    """Loss of every run at each step with its running mean: rows of `name`, `step`, `loss`, `mean`.
+
+    The mean runs over a tenth of the steps, centred; it shows the course of a loss that jumps from batch to batch.
+    """
+    rows: list[Record] = []
+    for name, history in training.items():
+        logged = [(row["step"], row["loss"]) for row in history if "loss" in row]
+        size = math.ceil(len(logged) / MAX_POINTS)
+        points = [_mean(logged[start : start + size]) for start in range(0, len(logged), size or 1)]
+        reach = max(1, len(points) // 20)
+        for index, (step, loss) in enumerate(points):
+            # As many steps before as after, also at the ends, where a lopsided mean would lie off the curve.
+            beside = min(reach, index, len(points) - 1 - index)
+            near = points[index - beside : index + beside + 1]
+            rows.append({"name": name, "step": step, "loss": loss, "mean": _mean(near)[1]})
+    return rows
+
+
+def _mean(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    steps, losses = zip(*points, strict=True)
+    return fmean(steps), fmean(losses)
+
+
+def _training(losses: list[Record], colours: Mapping[str, str], words: Words) -> Chart:
+    """Loss against step, every run faint as logged and strong as its running mean, named where it ends."""
+    names = list(dict.fromkeys(row["name"] for row in losses))
+    # The numbers of the axis are written by the renderer, which knows no decimal mark but the point.
+    label = alt.Undefined if words.decimal == "." else f"replace(datum.label, '.', '{words.decimal}')"
+    x = alt.X("step:Q", title=words.page["x_training"], axis=alt.Axis(tickCount=6))
+    y = alt.Y("loss:Q", title=words.page["y_training"], axis=alt.Axis(tickCount=5, labelExpr=label))
+    scale = alt.Scale(domain=names, range=[colours.get(name, PALETTE[0]) for name in names])
+    legend = alt.Legend(title=None, orient="top", symbolStrokeWidth=3, symbolOpacity=1, labelLimit=0)
+    colour = alt.Color("name:N", scale=scale, legend=legend)
+    base = alt.Chart(_inline(losses))
+    return alt.layer(
+        base.mark_line(strokeWidth=1, opacity=0.3).encode(x=x, y=y, color=colour),
+        base.mark_line(strokeWidth=2).encode(x=x, y="mean:Q", color=colour),
+    ).properties(width=WIDTH, height=220)
 
 
 def _inline(rows: list[Record]) -> dict[str, Any]:
@@ -127,11 +166,11 @@ def _tasks(summary: Summary) -> list[str]:
     )
 
 
-def _colours(summary: Summary, palette: Sequence[str]) -> dict[str, str]:
-    """One colour a variant, the same in every figure; the baseline is grey."""
+def _colours(summary: Summary, palette: Sequence[str], ink: str) -> dict[str, str]:
+    """One colour a variant, the same in every figure; the baseline has that of the text."""
     baseline = summary["facts"]["baseline"]
     others = [variant for variant in summary["variants"] if variant != baseline]
-    return {baseline: "#7f7f7f"} | {name: palette[i % len(palette)] for i, name in enumerate(others)}
+    return {baseline: ink} | {name: palette[i % len(palette)] for i, name in enumerate(others)}
 
 
 def _colour(colours: Mapping[str, str], names: list[str]) -> alt.Color:
@@ -151,7 +190,13 @@ def _style(chart: Chart, ink: str, font: str) -> Chart:
         domainOpacity=0.5,
         tickColor=ink,
         tickOpacity=0.5,
-    )
+    ).configure_legend(labelColor=ink, labelFontSize=12)
+
+
+def _specification(chart: Chart) -> dict[str, Any]:
+    """What the renderer draws; it takes neither NUL nor half a surrogate pair, which a name may hold."""
+    specification: dict[str, Any] = visible_within(json.loads(chart.to_json()))
+    return specification
 
 
 def _vega_lite() -> str:

@@ -49,10 +49,12 @@ def marked_codes(gold: str, predicted: str) -> tuple[str, str]:
     Returns:
         The codes of `gold` and of `predicted`.
     """
+    if gold == predicted:
+        return code(gold), code(gold)
     sides = [tokens(gold), tokens(predicted)]
-    words = [[_word(letter, text) for letter, text in side if letter != "w"] for side in sides]
+    first_words, second_words = ([_word(*token) for token in side if token[0] != "w"] for side in sides)
     alone: tuple[set[int], set[int]] = (set(), set())
-    for what, *spans in SequenceMatcher(None, *words, autojunk=False).get_opcodes():
+    for what, *spans in SequenceMatcher(None, first_words, second_words, autojunk=False).get_opcodes():
         if what != "equal":
             alone[0].update(range(spans[0], spans[1]))
             alone[1].update(range(spans[2], spans[3]))

@@ -25,6 +25,15 @@ def visible(text: str) -> str:
     return _INVISIBLE.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text.replace("\r\n", "\n"))
 
 
+def visible_within(value: Any) -> Any:
+    """JSON-ready values with every text in them made visible."""
+    if isinstance(value, dict):
+        return {visible(name): visible_within(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [visible_within(inner) for inner in value]
+    return visible(value) if isinstance(value, str) else value
+
+
 def cut(text: str, limit: int, mark: str) -> str:
     """At most `limit` characters of a text, made visible.
 
@@ -38,12 +47,20 @@ def cut(text: str, limit: int, mark: str) -> str:
     return visible(text[:limit]) + mark.format(length=len(text))
 
 
-def pack(value: Any) -> str:
-    """JSON-ready values as base64 of zlib of UTF-8 JSON; browsers undo it with `DecompressionStream("deflate")`."""
+def pack(value: Any, *, level: int = 9) -> str:
+    """JSON-ready values as compressed text, which browsers undo with `DecompressionStream("deflate")`.
+
+    The text is base 85 (RFC 1924), 6 % shorter than base 64; a comma stands for its `<`, so that nothing in it can
+    begin a tag or a comment.
+
+    Args:
+        value: JSON-ready values.
+        level: of zlib; 6 takes a third of the time of 9 and makes 1 % more.
+    """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
+    return base64.b85encode(zlib.compress(text.encode("utf-8"), level)).decode("ascii").replace("<", ",")
 
 
 def unpack(packed: str) -> Any:
     """The values that `pack` was given."""
-    return json.loads(zlib.decompress(base64.b64decode(packed)))
+    return json.loads(zlib.decompress(base64.b85decode(packed.replace(",", "<"))))

@@ -1,29 +1,34 @@
-"""`report.html`: the whole study on one page that needs nothing else, neither network nor scripts.
+"""`report.html`: the whole study on one page that needs nothing else and can reach nothing else.
 
-A summary enters, HTML leaves. Every text goes through Jinja's escaping; only the figures, which we drew, are inlined.
+A summary and its sources enter, HTML leaves. Every text goes through Jinja's escaping, items travel packed (see
+`explorer`), and a content security policy forbids the page any request and any script but its own.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from contrapeso.report import text
-from contrapeso.report.figures import PALETTE, charts, to_svg
+from contrapeso.report import page_tables, text
+from contrapeso.report.explorer import Explorer, explorer
+from contrapeso.report.figures import PALETTE, charts, to_svg, training_losses
 from contrapeso.report.measurement import Sources
+from contrapeso.report.packing import visible
+from contrapeso.report.page_words import Words, verdict_sentences, words_in
 from contrapeso.report.paper import flatten
 
-CAPTIONS = {
-    "tradeoff": "What each run gained and what it paid, against the baseline at the origin. Bars are 95 % intervals. "
-    "Up is good; right is bad.",
-    "accuracy": "Accuracy of every variant with its 95 % interval.",
-}
+Summary = Mapping[str, Any]
+
+PAGE_LIMIT = 2_990_000
+"""Bytes of a page; what the rest leaves of it is for the items."""
 
 
-def render_page(summary: Mapping[str, Any], sources: Sources) -> str:
+def render_page(summary: Summary, sources: Sources) -> str:
     """The report as one HTML document.
 
     Args:
@@ -32,84 +37,86 @@ def render_page(summary: Mapping[str, Any], sources: Sources) -> str:
 
     Returns:
         HTML text.
+
+    Raises:
+        StudyError: the page does not speak `sources.language`.
     """
+    words = words_in(sources.language)
+    loader = PackageLoader("contrapeso.report")
     environment = Environment(
-        loader=PackageLoader("contrapeso.report"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Whatever reaches the page is made visible first: no invisible character of a model or a name gets through.
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
+    script = Markup(loader.get_source(environment, "page.js")[0])
+    statuses = [row["status"] for row in summary["audit"]]
+    fixed = {
+        "summary": summary,
+        "words": words,
+        "page": words.page,
+        "sentences": verdict_sentences(summary, words),
+        "figures": _figures(summary, sources, words),
+        "variants": page_tables.variants_table(summary, words),
+        "changes": page_tables.changes_table(summary, words),
+        "parts": page_tables.part_tables(summary, words),
+        "reasons": page_tables.reason_tables(summary, words),
+        "rules": page_tables.rule_tables(summary, words),
+        "first": page_tables.first_variant(summary),
+        "methods": "; ".join(words.page[method] for method in page_tables.used_methods(summary)),
+        "counted": {status: statuses.count(status) for status in ("ok", "warn", "fail")},
+        "provenance": flatten(sources.provenance),
+        "colours": _colours(summary),
+        "palette": PALETTE,
+        "task_name": text.task_name,
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
+    }
+    template = environment.get_template("page.html")
+    rest = len(template.render(fixed, items=Explorer("", 0, shortened=1)).encode("utf-8"))
+    return template.render(fixed, items=explorer(summary, sources, words, limit=PAGE_LIMIT - rest))
+
+
+def _figures(summary: Summary, sources: Sources, words: Words) -> dict[str, tuple[Markup, str]]:
+    """Name -> (SVG with title and description, caption) of every figure with something to show."""
     # The page's style sheet gives the colours, one set for light and one for dark.
     palette = [f"var(--variant-{number})" for number in range(1, 1 + len(PALETTE))]
-    drawn = charts(summary, ink="currentColor", palette=palette)
-    figures = {name: Markup(to_svg(chart)) for name, chart in drawn.items()}
-    return environment.get_template("page.html").render(
-        summary=summary,
-        sentences=text.verdict_sentences(summary),
-        figures=[(figures[name], caption) for name, caption in CAPTIONS.items() if name in figures],
-        tables=_main_tables(summary),
-        details=_detail_tables(summary),
-        provenance=flatten(sources.provenance),
-        palette=PALETTE,
-        task_name=text.task_name,
-    )
-
-
-Table = tuple[str, str, text.Row, list[text.Row]]
-
-
-def _main_tables(summary: Mapping[str, Any]) -> list[Table]:
-    """(title, note, head, rows) of the tables everybody reads."""
-    facts = summary["facts"]
-    target, general = text.task_name(facts["target"]), text.task_name(facts["general"])
-    tables: list[Table] = [
-        (
-            "Trade-off",
-            f"Loss is on {general}, gain on {target}; the exchange rate is points lost for each point gained.",
-            text.TRADEOFF_HEAD,
-            text.tradeoff_rows(summary),
+    drawn = charts(summary, ink="currentColor", palette=palette, training=sources.training, words=words)
+    descriptions = {
+        "tradeoff": " ".join(verdict_sentences(summary, words)),
+        "accuracy": "; ".join(
+            f"{variant}, {text.task_name(task)}: {cell.text} {cell.small}"
+            for variant, tasks in summary["variants"].items()
+            for task, entry in tasks.items()
+            if (cell := page_tables.accuracy_cell(entry, words))
         ),
-        (
-            f"Against {facts['baseline']}",
-            "Paired on the same items. “Detectable” is the smallest difference, in points, that this many items show "
-            "with 80 % power.",
-            text.COMPARISON_HEAD,
-            text.comparison_rows(summary),
+        "training": "; ".join(
+            f"{name}: {words.number(f'{loss:.3f}')}"
+            for name, loss in {row["name"]: row["mean"] for row in training_losses(sources.training)}.items()
         ),
-        ("Accuracy", "Share of items answered correctly.", text.ACCURACY_HEAD, text.accuracy_rows(summary)),
-    ]
-    return [table for table in tables if table[3]]
+    }
+    figures = {}
+    for name, chart in drawn.items():
+        caption = words.page[f"caption_{name}"].format(baseline=summary["facts"]["baseline"])
+        figures[name] = (_described(to_svg(chart), caption, descriptions[name]), caption)
+    return figures
 
 
-def _detail_tables(summary: Mapping[str, Any]) -> list[Table]:
-    """The folded tables: parts of each task (categories, rules, groups) and reasons, one column a variant."""
-    tables: list[Table] = []
-    tasks = list(dict.fromkeys(task for entries in summary["variants"].values() for task in entries))
-    for task in tasks:
-        entries = {variant: by_task[task] for variant, by_task in summary["variants"].items() if task in by_task}
-        for title, key, note in (
-            ("by category", "categories", "Accuracy with 95 % interval."),
-            ("by rule", "rules", "Items counted correct under each rule for comparing result sets."),
-            ("why answers were right or wrong", "reasons", "Number of items."),
-            ("by group", "groups", "Accuracy with 95 % interval, by database or subject."),
-        ):
-            rows = _across(entries, key)
-            if rows:
-                tables.append((f"{text.task_name(task)} {title}", note, ("", *entries), rows))
-    return tables
+def _described(svg: str, title: str, description: str) -> Markup:
+    """An SVG that a screen reader reads as one picture with a title and a description."""
+    start, rest = svg.split(">", 1)
+    head = Markup("<title>{}</title><desc>{}</desc>").format(visible(title), visible(description))
+    # Only our own drawing is trusted to be markup; its texts were escaped when it was drawn.
+    return Markup(start.replace("<svg", '<svg role="img"', 1)) + Markup(">") + head + Markup(rest)
 
 
-def _across(entries: Mapping[str, Mapping[str, Any]], key: str) -> list[text.Row]:
-    names = list(dict.fromkeys(name for entry in entries.values() for name in entry.get(key, {})))
-    return [(name, *(_part(entry, entry.get(key, {}).get(name)) for entry in entries.values())) for name in names]
-
-
-def _part(entry: Mapping[str, Any], part: Any) -> str:
-    if not entry["valid"]:
-        return "not valid"
-    if part is None:
-        return "–"
-    if isinstance(part, Mapping):
-        return f"{text.percent(part['accuracy'])} {text.span(part['ci'])}"
-    return str(part)
+def _colours(summary: Summary) -> dict[str, str]:
+    """Variant -> colour of its dot, the one it has in the figures."""
+    baseline = summary["facts"]["baseline"]
+    others = [variant for variant in summary["variants"] if variant != baseline]
+    return {baseline: "var(--base)"} | {
+        name: f"var(--variant-{1 + index % len(PALETTE)})" for index, name in enumerate(others)
+    }

@@ -10,6 +10,7 @@ from typing import Any
 from contrapeso.report.figures import charts, to_png, to_svg
 from contrapeso.report.measurement import Sources
 from contrapeso.report.page import render_page
+from contrapeso.report.page_words import words_in
 from contrapeso.report.paper import render_paper
 from contrapeso.report.tables import csv_files
 from contrapeso.report.text import to_markdown
@@ -32,7 +33,7 @@ def write_report(folder: Path, summary: Mapping[str, Any], sources: Sources) -> 
         write_atomically(folder / "csv" / name, text)
     for stale in set((folder / "csv").glob("avaliacao_*.csv")) - {folder / "csv" / name for name in tables}:
         stale.unlink()  # of a run that the study no longer has
-    for name, chart in charts(summary).items():
+    for name, chart in charts(summary, training=sources.training, words=words_in(sources.language)).items():
         write_atomically(folder / "figures" / f"{name}.svg", to_svg(chart))
         write_atomically(folder / "figures" / f"{name}.png", to_png(chart))
     write_atomically(folder / "report.md", to_markdown(summary))

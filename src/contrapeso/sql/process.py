@@ -65,9 +65,11 @@ class WorkerProcess:
         self.deadline = 0.0
         self.job = Job(0, Path(), "")
         self._seconds, self._cpu_seconds = float(limits["seconds"]), float(limits["cpu_seconds"])
+        self._memory = limits["memory_megabytes"]
         self._buffer = bytearray()
+        self.deadline = time.monotonic() + _START_SECONDS
         try:
-            self._start(limits)
+            self._write(dict(limits))
         except BaseException:  # Ctrl-C above all: nobody else knows this process yet
             self.kill()
             raise
@@ -77,10 +79,12 @@ class WorkerProcess:
         """Process number of the child."""
         return self._process.pid
 
-    def _start(self, limits: Mapping[str, Any]) -> None:
-        """Send the limits and wait for the first frame, so that a worker that cannot start blames no query."""
-        self.deadline = time.monotonic() + _START_SECONDS
-        self._write(dict(limits))
+    def wait_until_ready(self) -> None:
+        """Wait for the first frame, so that a worker that cannot start blames no query.
+
+        Raises:
+            ResourceError: it cannot.
+        """
         with selectors.DefaultSelector() as selector:
             selector.register(self.output, selectors.EVENT_READ)
             while (reply := self.poll()) is None:
@@ -88,7 +92,7 @@ class WorkerProcess:
         if reply["reason"] != "ready":
             raise ResourceError(
                 f"a worker for SQL does not start: {reply['detail']}; free some memory, or raise its limit of "
-                f"memory_megabytes={limits['memory_megabytes']}"
+                f"memory_megabytes={self._memory}"
             )
 
     def _write(self, value: Any) -> None:

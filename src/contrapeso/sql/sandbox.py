@@ -170,7 +170,8 @@ class Sandbox:
             idle = self._workers[:]
             while waiting or selector.get_map():
                 while waiting and (idle or len(self._workers) < self._size):
-                    worker = idle.pop() if idle else self._start()
+                    idle = idle or self._start(min(len(waiting), self._size - len(self._workers)))
+                    worker = idle.pop()
                     if worker.running():
                         worker.send(waiting.popleft())
                         selector.register(worker.output, selectors.EVENT_READ, worker)
@@ -193,10 +194,15 @@ class Sandbox:
                     else:
                         yield job.index, _result(reply, job.database)
 
-    def _start(self) -> WorkerProcess:
-        worker = WorkerProcess(asdict(self.limits))
-        self._workers.append(worker)
-        return worker
+    def _start(self, count: int) -> list[WorkerProcess]:
+        """New workers; they start side by side."""
+        new = []
+        for _ in range(count):
+            new.append(WorkerProcess(asdict(self.limits)))
+            self._workers.append(new[-1])
+        for worker in new:
+            worker.wait_until_ready()
+        return new
 
     def _drop(self, worker: WorkerProcess) -> None:
         self._workers.remove(worker)
