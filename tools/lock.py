@@ -1,4 +1,4 @@
-"""Print requirements.txt: every installed distribution that contrapeso and its `dev` extra need, with its version.
+"""Print requirements.txt: every installed distribution that contrapeso and its `deepeval` and `dev` extras need, with its version.
 
     python -m tools.lock > requirements.txt.new
 
@@ -11,7 +11,7 @@ import importlib.metadata as metadata
 
 from packaging.requirements import Requirement
 
-EXTRAS = ("dev",)
+EXTRAS = ("deepeval", "dev")
 HEADER = "# The exact set that is tested; `make lock` refreshes it. The ranges are in pyproject.toml."
 
 

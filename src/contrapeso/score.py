@@ -152,7 +152,12 @@ def scores_on_console(scores: Scores) -> list[RenderableType]:
 
     file, data, rule = Path(scores["predictions"]["file"]), scores["data"], scores["rule"]
     apart = f" ({scores['left_out']} left out)" if scores["left_out"] else ""
-    title = f"{file.name}: {scores['n']:,} {data['split']} questions{apart} of {data['folder']}; headline rule: {rule}"
+    # What the intervals are about: with one database they can only be about more questions to it.
+    about = "databases" if scores["rules"][rule]["ci_method"] == "cluster" else "questions"
+    title = (
+        f"{file.name}: {scores['n']:,} {data['split']} questions{apart} of {data['folder']}; "
+        f"intervals for new {about}; headline rule: {rule}"
+    )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("accuracy [95 %]")
     for name in RULES:
@@ -160,8 +165,7 @@ def scores_on_console(scores: Scores) -> list[RenderableType]:
     whole = {"n": scores["n"], "rules": scores["rules"]}
     for name, part in {"all": whole, **scores["hardness"]}.items():
         table.add_row(f"{name}, {part['n']:,}", *(_cell(part["rules"][column]) for column in RULES))
-    about = (_intervals_line, _databases_line, _reasons_line, _flags_line)
-    lines = [*(line(scores) for line in about), *_example_lines(scores)]
+    lines = [_databases_line(scores), _reasons_line(scores), _flags_line(scores), *_example_lines(scores)]
     return [Text(title, style="bold"), table, *(Text(line) for line in lines if line)]
 
 
@@ -187,12 +191,6 @@ def _right(rows: Sequence[Mapping[str, Any]], rule: str) -> int:
 
 def _cell(entry: Mapping[str, Any]) -> str:
     return f"{percent(entry['accuracy'])} {span(entry['ci'])}"
-
-
-def _intervals_line(scores: Scores) -> str:
-    """What the intervals are about: with one database they can only be about more questions to it."""
-    clustered = scores["rules"][scores["rule"]]["ci_method"] == "cluster"
-    return f"intervals: for other {'databases too (cluster-robust)' if clustered else 'questions like these (Wilson)'}"
 
 
 def _databases_line(scores: Scores) -> str:
