@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import contrapeso
+from contrapeso.study import presets
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,5 +52,5 @@ def test_the_python_example_names_what_the_package_exports():
 
 
 def test_every_preset_is_named():
-    for preset in contrapeso.study.presets():
+    for preset in presets():
         assert f"`{preset}`" in README
