@@ -47,7 +47,7 @@ class TargetSettings(Settings):
     """The task the model is tuned for: text-to-SQL in the layout of Spider."""
 
     data: str = "pocket"
-    """A folder in Spider's layout, or `pocket`."""
+    """A folder in Spider's or BIRD's layout or one's own (questions and SQLite files), or `pocket`."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Evaluate on the first so many dev questions; all by default."""
     train_limit: Annotated[int, Field(ge=1)] | None = None
@@ -142,6 +142,8 @@ class EvaluateSettings(Settings):
     """Multiple-choice questions scored together."""
     sql_workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Sandbox processes that run SQL."""
+    margin_points: Annotated[float, Field(gt=0, lt=100)] = 2.0
+    """Largest change that would not matter, in points; a change certainly smaller is reported as no difference."""
 
 
 class ReportSettings(Settings):

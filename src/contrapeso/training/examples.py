@@ -7,7 +7,7 @@ generation appends to a prompt: no merge can move the border, no second beginnin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,10 @@ from contrapeso.tasks.text_to_sql import gold_answer
 
 IGNORED = -100
 """Label of a token that takes no part in the loss; the convention of PyTorch's cross-entropy."""
+
+Row = Mapping[str, Any]
+"""A training example as tokens: `input_ids` and `labels`, equally long lists; `group`, a number that rows about one
+database have in common (absent: the row is in no company)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def training_examples(items: Iterable[Item], ask: Callable[[Item], Prompt]) -> l
     return [Example(item.id, ask(item), " " + gold_answer(item)) for item in items if not item.left_out]
 
 
-def tokenize_examples(tokenizer: Any, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
+def tokenize_examples(tokenizer: Any, examples: Sequence[Example]) -> list[dict[str, Any]]:
     """Token rows for the trainer; TRL takes rows with `input_ids` and `labels` as they are.
 
     Args:
@@ -58,7 +62,7 @@ def tokenize_examples(tokenizer: Any, examples: Sequence[Example]) -> list[dict[
 
     Returns:
         One row per example, `input_ids` and `labels` of equal length: prompt, completion, end-of-sequence. The labels
-        of the prompt are `IGNORED`.
+        of the prompt are `IGNORED`. `group` numbers the different beginnings of prompts (a database's schema).
 
     Raises:
         ModelError: the tokenizer has no end-of-sequence token, or refuses a chat prompt.
@@ -66,8 +70,11 @@ def tokenize_examples(tokenizer: Any, examples: Sequence[Example]) -> list[dict[
     if tokenizer.eos_token_id is None:
         raise ModelError("the tokenizer names no end-of-sequence token, so a model could not learn where to stop")
     rows = []
+    groups: dict[tuple[Any, ...], int] = {}
     for example in examples:
         prompt = encode(tokenizer, example.prompt)
         completion = tokenizer(example.completion, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
-        rows.append({"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion})
+        group = groups.setdefault((example.prompt.turns, example.prompt.prefix), len(groups))
+        labels = [IGNORED] * len(prompt) + completion
+        rows.append({"input_ids": prompt + completion, "labels": labels, "group": group})
     return rows

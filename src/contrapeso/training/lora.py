@@ -6,8 +6,6 @@ leave. The base model leaves as it came, bit for bit.
 
 from __future__ import annotations
 
-import copy
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +18,15 @@ from typing import TYPE_CHECKING, Any
 from contrapeso.errors import DataError, ModelError, ResourceError
 from contrapeso.models.loading import LoadedModel
 from contrapeso.settings import LoraSettings
+from contrapeso.training.adapter import adapted, save_adapter
+from contrapeso.training.arguments import collator, require_trackers, tracking, training_arguments
 from contrapeso.training.checkpoints import newest_complete, write_folder
-from contrapeso.training.order import example_order
+from contrapeso.training.examples import Row
+from contrapeso.training.order import example_order, grouped_order
+from contrapeso.training.shared_prefix import require_packable
 
 if TYPE_CHECKING:
     from contrapeso.training.trainer import Progress
-
-Row = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class RunFolders:
 
     adapter: Path
     checkpoints: Path
+
+    @property
+    def logs(self) -> Path:
+        """Where trackers write: `logs/<run>`, beside the folder of all adapters."""
+        return self.adapter.parent.parent / "logs" / self.adapter.name
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,12 @@ def train_run(
 ) -> TrainingResult:
     """Train one adapter: W x + (alpha / r) B A x, with A and B learnt and W frozen.
 
-    The loss is taken over the tokens whose label is not -100. Same rows, settings, seed and machine give the same
-    adapter bit for bit, also when the run was killed and resumed.
+    The loss is the mean over the tokens of a step whose label is not -100, packed or not. Same rows, settings, seed and
+    machine give the same adapter bit for bit, also when the run was killed and resumed.
 
     Args:
         base: the model to adapt, without adapters on it.
-        rows: `input_ids` and `labels` of every example, equally long.
+        rows: `input_ids` and `labels` of every example, equally long; `group` where examples share a beginning.
         settings: the run's configuration (Hu et al. 2021, https://arxiv.org/abs/2106.09685).
         seed: of the initial A, the order of examples and dropout.
         folders: where the adapter and the checkpoints go. Checkpoints found there are taken for this very run's.
@@ -89,21 +94,27 @@ def train_run(
         Steps, losses and times; the adapter lies in `folders.adapter`.
 
     Raises:
-        DataError: there is no example, or one is longer than `max_length`.
-        ModelError: `target_modules` name no layer of this model.
+        DataError: there is no example, or one is longer than `max_length` or, when packed, than `pack_tokens`.
+        ModelError: `target_modules` name no layer of this model, it cannot be trained on packs, or training diverged.
         ResourceError: memory, disk or device does not allow it.
+        StudyError: a tracker is not installed, or processes cannot share a step evenly.
     """
     check_run(base, rows, settings)
-    order = example_order([len(row["input_ids"]) for row in rows], settings, seed)
-    checkpoint = newest_complete(folders.checkpoints)
+    order = _order(rows, settings, seed)
     started = time.perf_counter()
-    with _adapted(base, settings, seed) as model, _quiet():
-        arguments = _arguments(base, settings, seed, folders.checkpoints)
-        trainer = _trainer(model, base.tokenizer, [rows[index] for index in order], arguments, progress)
-        with _memory_errors():
+    with adapted(base, settings, seed) as model, _quiet():
+        name = folders.adapter.name
+        arguments = training_arguments(base, settings, seed=seed, checkpoints=folders.checkpoints, name=name)
+        with arguments.main_process_first(local=False):  # it deletes what is not complete
+            checkpoint = newest_complete(folders.checkpoints)
+        with tracking(settings, folders.logs, afresh=checkpoint is None), _memory_errors():
+            trainer = _trainer(model, base, [rows[index] for index in order], settings, arguments)
+            _report(trainer, progress)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         _require_finite(trainer.state.log_history, settings)
-        write_folder(folders.adapter, lambda folder: _save_adapter(model, folder))
+        if trainer.is_world_process_zero():
+            write_folder(folders.adapter, lambda folder: save_adapter(model, folder))
+        trainer.accelerator.wait_for_everyone()
     history = tuple(entry for entry in trainer.state.log_history if "loss" in entry)
     losses = [entry["loss"] for entry in history[-10:]]
     return TrainingResult(
@@ -130,7 +141,7 @@ def check_run(base: LoadedModel, rows: Sequence[Row], settings: LoraSettings) ->
     """Refuse a run that could not be trained. Takes no time, so it is asked before the base is measured.
 
     Raises:
-        DataError, ModelError, ResourceError: as in `train_run`.
+        DataError, ModelError, ResourceError, StudyError: as in `train_run`.
     """
     if not rows:
         raise DataError("there is no training example: check target.data and target.train_limit")
@@ -141,6 +152,14 @@ def check_run(base: LoadedModel, rows: Sequence[Row], settings: LoraSettings) ->
             f"training example {longest} has {length} tokens, more than training.max_length = {settings.max_length}: "
             "raise it (a cut example would teach a cut answer)"
         )
+    if settings.packing == "shared_prefix":
+        if length > settings.pack_tokens:
+            raise DataError(
+                f"training example {longest} has {length} tokens, more than training.pack_tokens = "
+                f"{settings.pack_tokens}: raise it (a cut example would teach a cut answer)"
+            )
+        require_packable(base.model, length)
+    require_trackers(settings)
     if settings.optimizer == "paged_adamw_8bit" and (base.device != "cuda" or find_spec("bitsandbytes") is None):
         raise ResourceError(
             'training.optimizer is "paged_adamw_8bit", which needs CUDA and bitsandbytes: set it to "adamw", or '
@@ -156,118 +175,39 @@ def check_run(base: LoadedModel, rows: Sequence[Row], settings: LoraSettings) ->
                 )
 
 
-@contextmanager
-def _adapted(base: LoadedModel, settings: LoraSettings, seed: int) -> Iterator[Any]:
-    """The base with a fresh adapter on it; afterwards the base as it was."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    model = base.model
-    kept = [(holder, copy.deepcopy(vars(holder))) for holder in (model.config, model.generation_config)]
-    forward, training = vars(model).get("forward"), model.training
-    target = settings.target_modules
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a fraction is fine: it is only divided by r
-        lora_dropout=settings.dropout,
-        target_modules=target if isinstance(target, str) else list(target),
-        task_type="CAUSAL_LM",
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        try:
-            adapted = get_peft_model(model, config)
-        except ValueError as error:
-            named = target if isinstance(target, str) else list(target)
-            raise ModelError(
-                f"training.target_modules = {named!r} does not fit this model ({error}); "
-                '"all-linear" takes every linear layer'
-            ) from error
-        try:
-            # Not peft.prepare_model_for_kbit_training for 4-bit bases: it casts the norms and the output layer to
-            # float32 and leaves them so, and the base measured after training would be another model than before.
-            yield adapted
-        finally:
-            adapted.unload()
-            vars(model).pop("peft_config", None)
-            if settings.gradient_checkpointing:
-                model.gradient_checkpointing_disable()
-                model.disable_input_require_grads()
-            # TRL puts its fused output layer in place of `forward`, and writes token ids into the configurations.
-            vars(model).pop("forward", None)
-            if forward is not None:
-                model.forward = forward
-            for holder, values in kept:
-                vars(holder).clear()
-                vars(holder).update(values)
-            model.requires_grad_(False).train(training)
+def _order(rows: Sequence[Row], settings: LoraSettings, seed: int) -> list[int]:
+    """In which order rows are learnt; see `training.order`."""
+    if settings.packing == "none":
+        return example_order([len(row["input_ids"]) for row in rows], settings, seed)
+    # A row without a group is in a group of its own, numbered below those there are.
+    return grouped_order([row.get("group", -1 - index) for index, row in enumerate(rows)], settings, seed)
 
 
-def _arguments(base: LoadedModel, settings: LoraSettings, seed: int, checkpoints: Path) -> Any:
-    from trl.trainer.sft_config import SFTConfig
-
-    arguments = SFTConfig(
-        output_dir=str(checkpoints),
-        # The examples come in their order, epochs included: one pass.
-        num_train_epochs=1,
-        train_sampling_strategy="sequential",
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.gradient_accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.scheduler if settings.scheduler != "constant" else "constant_with_warmup",
-        warmup_steps=settings.warmup_share,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch" if settings.optimizer == "adamw" else settings.optimizer,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        use_cpu=base.device == "cpu",
-        bf16=base.device == "cuda" and base.dtype == "bfloat16",
-        fp16=base.device == "cuda" and base.dtype == "float16",
-        save_strategy="steps",
-        save_steps=settings.checkpoint_steps,
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # a loss that is no number must be seen
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=base.device == "cuda",
-        seed=seed,
-        max_length=None,
-        # Rows are tokenized already, and their length is checked.
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
-    # On a machine with several GPUs the trainer would multiply the batch by their number: another study.
-    arguments._n_gpu = min(arguments.n_gpu, 1)
-    return arguments
-
-
-def _trainer(model: Any, tokenizer: Any, rows: list[Row], arguments: Any, progress: Progress | None) -> Any:
+def _trainer(model: Any, base: LoadedModel, rows: list[Row], settings: LoraSettings, arguments: Any) -> Any:
     from datasets import Dataset
-    from transformers import PrinterCallback
 
-    from contrapeso.training.trainer import AdapterTrainer, ReportProgress
+    from contrapeso.training.trainer import AdapterTrainer, SharedPrefixTrainer
 
     columns = {name: [list(row[name]) for row in rows] for name in ("input_ids", "labels")}
-    trainer = AdapterTrainer(
-        model=model, args=arguments, train_dataset=Dataset.from_dict(columns), processing_class=tokenizer
+    kind = AdapterTrainer if settings.packing == "none" else SharedPrefixTrainer
+    return kind(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_dict(columns),
+        processing_class=base.tokenizer,
+        data_collator=collator(base, settings, arguments),
     )
+
+
+def _report(trainer: Any, progress: Progress | None) -> None:
+    """Progress goes to the callback and not to the console."""
+    from transformers import PrinterCallback
+
+    from contrapeso.training.trainer import ReportProgress
+
     trainer.remove_callback(PrinterCallback)
     if progress is not None:
         trainer.add_callback(ReportProgress(progress))
-    return trainer
-
-
-def _save_adapter(model: Any, folder: Path) -> None:
-    model.save_pretrained(str(folder), save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)  # a placeholder; the report writes the adapter's own card
-    # PEFT writes sets in whatever order this process hashes them; sorted, the same training gives the same file.
-    path = folder / "adapter_config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    if Path(config["base_model_name_or_path"]).is_dir():  # somebody else's machine has no such folder
-        config["base_model_name_or_path"] = Path(config["base_model_name_or_path"]).name
-    for key, value in config.items():
-        if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-            config[key] = sorted(value)
-    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -291,6 +231,7 @@ def _memory_errors() -> Iterator[None]:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ResourceError(
-            "out of memory while training: lower training.batch_size and raise training.gradient_accumulation as much, "
-            "or set training.gradient_checkpointing = true; the same command then starts this run again"
+            "out of memory while training: lower training.batch_size and raise training.gradient_accumulation as much "
+            "(with packing: lower training.pack_tokens), or set training.gradient_checkpointing = true; the same "
+            "command then starts this run again"
         ) from error

@@ -1,4 +1,4 @@
-"""TRL's `SFTTrainer`, told to be quiet, to mark finished checkpoints and to report progress.
+"""TRL's `SFTTrainer`, told to be quiet, to mark finished checkpoints, to report progress, and to learn from packs.
 
 Importing this module takes seconds (TRL); `lora.train_run` does so when training begins.
 """
@@ -9,13 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl.trainer.sft_trainer import SFTTrainer
 
 from contrapeso.models.decoding import accepts
 from contrapeso.training.checkpoints import PREFIX, mark_complete, whole_or_nothing
 from contrapeso.training.examples import IGNORED
+from contrapeso.training.shared_prefix import pack_loss
 
 Progress = Callable[[int, int, float], None]
 
@@ -45,6 +49,8 @@ class AdapterTrainer(SFTTrainer):
         logits = model(**rest, use_cache=False, logits_to_keep=columns).logits.float()
         wanted = labels[:, columns].flatten()
         total = cross_entropy(logits.flatten(0, 1), wanted, ignore_index=IGNORED, reduction="sum")
+        # Times the number of processes, whose gradients are averaged.
+        total = total * self.accelerator.num_processes
         return total / (num_items_in_batch if num_items_in_batch is not None else (wanted != IGNORED).sum())
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
@@ -55,7 +61,48 @@ class AdapterTrainer(SFTTrainer):
         checkpoint = Path(str(self.args.output_dir)) / f"{PREFIX}{self.state.global_step}"
         with whole_or_nothing(checkpoint):
             super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
-            mark_complete(checkpoint)
+            self.accelerator.wait_for_everyone()  # every process writes its own random state
+            if self.is_world_process_zero():
+                mark_complete(checkpoint)
+
+
+class SharedPrefixTrainer(AdapterTrainer):
+    """Learns from the packs of `SharedPrefixCollator`, as many to an optimizer step as its examples fill."""
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Every process gets all rows of a step, and its collator takes this process's share."""
+        return DataLoader(
+            self.train_dataset,  # type: ignore[arg-type]
+            batch_size=self.args.train_batch_size,
+            collate_fn=self.data_collator,
+        )
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Forward and backward pass of every pack of a step; processes exchange gradients once, after the last.
+
+        Returns:
+            The mean loss over the labels of the step; averaged over processes, as the trainer does, when there are
+            several.
+        """
+        *others, last = inputs["packs"]
+        loss = torch.zeros((), device=self.args.device)
+        for pack in others:
+            with self.accelerator.no_sync(model):
+                loss += super().training_step(  # type: ignore[no-untyped-call]
+                    model, pack, inputs["labels_in_step"]
+                )
+        loss += super().training_step(model, last, inputs["labels_in_step"])  # type: ignore[no-untyped-call]
+        return loss
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """A pack's part of the mean negative log-likelihood of a step's labels, in nats.
+
+        Times the number of processes, whose gradients are averaged.
+        """
+        inner = self.accelerator.unwrap_model(model).get_base_model()
+        return pack_loss(model, inner, inputs) * self.accelerator.num_processes / num_items_in_batch
 
 
 class ReportProgress(TrainerCallback):
