@@ -19,6 +19,7 @@ from contrapeso.manifest import REPORT, hardware, peak_memory, seal, versions
 from contrapeso.materials import Materials, Step
 from contrapeso.models.adapters import adapter_identity
 from contrapeso.models.engine import Variant
+from contrapeso.names import model_name
 from contrapeso.progress import Reporter, steps_bar
 from contrapeso.report.record import adapter_is_whole, read_record, write_record
 from contrapeso.settings import RunSettings
@@ -77,7 +78,7 @@ class Bench:
         from contrapeso.models.loading import load_model
 
         settings = self.study.model
-        with self._timed(f"load {settings.id}"):
+        with self._timed(f"load {model_name(settings.id)}"):
             return load_model(
                 settings.id,
                 revision=self.materials.commit,

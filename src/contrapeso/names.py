@@ -1,8 +1,15 @@
-"""Display names as file names."""
+"""Names as people and file systems like them."""
 
 from __future__ import annotations
+
+from pathlib import PurePath
 
 
 def slug(name: str) -> str:
     """File-name form of a display name: `Fine-Tuned Run 1` -> `Fine-Tuned_Run_1`; never `.`, `..` or hidden."""
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".") or "_"
+
+
+def model_name(model: str) -> str:
+    """A hub id as it is, of a folder the last part: a path of this machine says nothing to others."""
+    return model if model.count("/") == 1 and not model.startswith(("/", ".", "~")) else PurePath(model).name

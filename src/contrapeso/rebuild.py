@@ -66,7 +66,8 @@ def rebuild(folder: StudyFolder, record: Record) -> dict[str, Any]:
         StoreError: nothing is measured yet, or a file is damaged.
         ResourceError: a file cannot be written.
     """
-    sources = read_sources(folder, record)
+    study = load_study(folder.root / "study.toml")
+    sources = replace(read_sources(folder, record), settings=study.model_dump(mode="json"))
     measured = sources.measurements
     if not measured:
         raise StoreError(f"nothing in {folder.root} is measured to the end yet; run the study again to go on")
@@ -81,7 +82,7 @@ def rebuild(folder: StudyFolder, record: Record) -> dict[str, Any]:
     complete = len(measured) == len(record.plan)
     summary = summarize(record.facts, measured, checks=audit(evidence), tolerated=record.tolerated, complete=complete)
     write_report(folder.root, summary, sources)
-    for run in load_study(folder.root / "study.toml").runs:
+    for run in study.runs:
         if run.name in summary["variants"]:
             card = model_card(run.name, summary, run.model_dump(mode="json"), version=__version__)
             write_atomically(folder.adapter(run.name) / "README.md", card)

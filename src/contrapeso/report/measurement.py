@@ -97,6 +97,7 @@ class Sources:
         training: run -> one dict an optimizer step: `step`, `loss`, `learning_rate`, ...
         provenance: JSON-ready facts on versions, data, hardware and settings, shown as they are.
         language: of the page and the paper, `en` or `pt-BR`.
+        settings: the study as its file says it, JSON-ready (`model`, `target`, `runs`, ...); empty when unknown.
     """
 
     measurements: Sequence[Measurement]
@@ -105,3 +106,4 @@ class Sources:
     training: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     language: str = "en"
+    settings: Mapping[str, Any] = field(default_factory=dict)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import Any
 
+from contrapeso.names import model_name
 from contrapeso.report.text import accuracy_cell, comparison_rows, markdown_table, plain_markdown, task_name
 
 
@@ -23,7 +23,7 @@ def model_card(run: str, summary: Mapping[str, Any], settings: Mapping[str, Any]
         version: of contrapeso.
     """
     facts = summary["facts"]
-    base = facts["base_model"] if facts["base_model"].count("/") == 1 else PurePath(facts["base_model"]).name
+    base = model_name(facts["base_model"])
     baseline = summary["variants"][facts["baseline"]]
     measured = [
         (task_name(task), str(entry["n"]), accuracy_cell(baseline[task]), accuracy_cell(entry))

@@ -6,6 +6,7 @@ Triples of database, gold query and predicted query enter; one `Verdict` per tri
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,9 +95,20 @@ def judge_sql(sandbox: Sandbox, items: Sequence[tuple[Path, str, str]], *, rule:
     if rule not in RULES:
         raise StudyError(f"there is no rule {rule!r}; take one of {', '.join(RULES)}")
     judging = _Judging(sandbox, rule)
-    return [
-        verdict for start in range(0, len(items), _BATCH) for verdict in judging.batch(items[start : start + _BATCH])
-    ]
+    batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
+    verdicts: list[Verdict] = []
+    with ThreadPoolExecutor(max_workers=1) as runner:
+        try:
+            # The queries of the next batch run while this one's results are compared.
+            following = [runner.submit(judging.run, batch) for batch in batches[:1]]
+            for place, batch in enumerate(batches):
+                results = following.pop().result()
+                following += [runner.submit(judging.run, after) for after in batches[place + 1 : place + 2]]
+                verdicts += judging.verdicts(batch, results)
+        except BaseException:
+            sandbox.interrupt()  # or leaving would wait for the queries that run
+            raise
+    return verdicts
 
 
 class _Judging:
@@ -107,8 +119,8 @@ class _Judging:
         self._schemas: dict[Path, Schema] = {}
         self._flags: dict[Request, tuple[str, ...]] = {}
 
-    def batch(self, items: Sequence[tuple[Path, str, str]]) -> Iterator[Verdict]:
-        """Verdicts on a few items."""
+    def run(self, items: Sequence[tuple[Path, str, str]]) -> dict[Request, Result]:
+        """Run the queries of a few items; the one place where a call uses the sandbox."""
         results = self._run(
             (database, sql)
             for database, gold_sql, predicted_sql in items
@@ -116,6 +128,10 @@ class _Judging:
         )
         golds = dict.fromkeys((database, gold_sql) for database, gold_sql, _ in items)
         self._flag({gold: results[gold] for gold in golds if gold not in self._flags})
+        return results
+
+    def verdicts(self, items: Sequence[tuple[Path, str, str]], results: Mapping[Request, Result]) -> Iterator[Verdict]:
+        """Verdicts on a few items whose queries have run."""
         for item in items:
             database, gold_sql, predicted_sql = item
             gold, predicted = results[database, gold_sql], results[database, predicted_sql]

@@ -148,10 +148,14 @@ class WorkerProcess:
             return {"reason": "timeout", "detail": f"ended after {self._cpu_seconds:g} s of processor time"}
         return {"reason": "crashed", "detail": f"the worker ended with status {status}"}
 
+    def end(self) -> None:
+        """End the process now; what was waiting for its reply sees that none will come."""
+        self._process.kill()
+
     def kill(self) -> None:
         """End the process now and collect it."""
         self.alive = False
-        self._process.kill()
+        self.end()
         self._process.wait()
         with contextlib.suppress(BrokenPipeError):
             self.input.close()

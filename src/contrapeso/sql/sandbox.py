@@ -108,7 +108,7 @@ class Result:
 class Sandbox:
     """A few worker processes, started when first needed and ended by `close` or at the end of a `with` block.
 
-    One thread at a time may call `run`.
+    One thread at a time may call `run`; any other may `interrupt` it.
 
     Args:
         workers: how many queries run side by side; None takes the cores this process may use, at most 8.
@@ -121,6 +121,7 @@ class Sandbox:
         self.limits = limits or Limits()
         self._size = workers or min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._workers: list[WorkerProcess] = []
+        self._interrupted = False
 
     def __enter__(self) -> Sandbox:
         return self
@@ -135,6 +136,12 @@ class Sandbox:
         while self._workers:
             self._workers.pop().kill()
 
+    def interrupt(self) -> None:
+        """End a `run` of another thread at once, with an `InterruptedError` there; a later one is not affected."""
+        self._interrupted = True
+        for worker in self._workers[:]:
+            worker.end()
+
     def run(self, requests: Sequence[tuple[Path, str]]) -> list[Result]:
         """Run queries side by side.
 
@@ -147,7 +154,9 @@ class Sandbox:
         Raises:
             DataError: a database file is missing, broken or not a SQLite file.
             ResourceError: no worker can be started.
+            InterruptedError: another thread called `interrupt`.
         """
+        self._interrupted = False
         paths = {database: _checked(database) for database in dict.fromkeys(database for database, _ in requests)}
         results: dict[int, Result] = {}
         waiting: deque[Job] = deque()
@@ -169,6 +178,8 @@ class Sandbox:
         with selectors.DefaultSelector() as selector:
             idle = self._workers[:]
             while waiting or selector.get_map():
+                if self._interrupted:
+                    raise InterruptedError("the run was interrupted")
                 while waiting and (idle or len(self._workers) < self._size):
                     idle = idle or self._start(min(len(waiting), self._size - len(self._workers)))
                     worker = idle.pop()
