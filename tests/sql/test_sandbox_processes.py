@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from contrapeso.errors import DataError, ResourceError
-from contrapeso.sql import Limits, Sandbox
+from contrapeso.sql import Limits, Sandbox, judge_sql
 from contrapeso.sql.process import Job, WorkerProcess
 
 FOREVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -188,6 +188,29 @@ def test_nothing_leaks_when_the_parent_is_interrupted(
     sandbox.close()
 
 
+def test_another_thread_can_end_a_run_and_a_later_run_works(database: Path) -> None:
+    endless = Limits(steps=10**15, cpu_seconds=600, seconds=600)
+    with nothing_leaks(), Sandbox(workers=2, limits=endless) as sandbox:
+        sandbox.run([(database, "SELECT 1"), (database, "SELECT 2")])
+        timer = threading.Timer(0.2, sandbox.interrupt)
+        timer.start()
+        with pytest.raises(InterruptedError):
+            sandbox.run([(database, FOREVER)] * 4)
+        timer.join()
+        assert sandbox.run([(database, "SELECT 1")])[0].rows == ((1,),)
+
+
+def test_ctrl_c_while_results_are_compared_leaves_at_once(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("contrapeso.sql.judging._BATCH", 1)
+    monkeypatch.setattr("contrapeso.sql.judging.judge", interrupt)
+    endless = Limits(steps=10**15, cpu_seconds=600, seconds=600)
+    with nothing_leaks(), Sandbox(workers=1, limits=endless) as sandbox, pytest.raises(KeyboardInterrupt):
+        judge_sql(sandbox, [(database, "SELECT 1", "SELECT 1"), (database, "SELECT 1", FOREVER)])
+
+
 def test_too_many_open_files_are_a_resource_error(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(24, "Too many open files")
@@ -208,7 +231,7 @@ def test_a_worker_that_cannot_start_is_a_resource_error_and_blames_no_query(
 PARENT = """
 import sys, threading
 from pathlib import Path
-from contrapeso.sql import Limits, Sandbox
+from contrapeso.sql import Limits, Sandbox, judge_sql
 sandbox = Sandbox(workers=2, limits=Limits(steps=10**15, seconds=600))
 database = Path(sys.argv[1])
 sandbox.run([(database, "SELECT 1"), (database, "SELECT 2")])

@@ -107,6 +107,8 @@ def judge_sql(sandbox: Sandbox, items: Sequence[tuple[Path, str, str]], *, rule:
                 verdicts += judging.verdicts(batch, results)
         except BaseException:
             sandbox.interrupt()  # or leaving would wait for the queries that run
+            runner.shutdown()
+            sandbox.close()
             raise
     return verdicts
 

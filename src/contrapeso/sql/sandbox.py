@@ -133,11 +133,12 @@ class Sandbox:
 
     def close(self) -> None:
         """End all workers; a later `run` starts new ones."""
+        self._interrupted = False
         while self._workers:
             self._workers.pop().kill()
 
     def interrupt(self) -> None:
-        """End a `run` of another thread at once, with an `InterruptedError` there; a later one is not affected."""
+        """End what another thread runs, now or next, with an `InterruptedError` there; `close` lifts it."""
         self._interrupted = True
         for worker in self._workers[:]:
             worker.end()
@@ -156,7 +157,6 @@ class Sandbox:
             ResourceError: no worker can be started.
             InterruptedError: another thread called `interrupt`.
         """
-        self._interrupted = False
         paths = {database: _checked(database) for database in dict.fromkeys(database for database, _ in requests)}
         results: dict[int, Result] = {}
         waiting: deque[Job] = deque()
