@@ -113,7 +113,8 @@ def verdict_sentences(summary: Mapping[str, Any], words: Words) -> list[str]:
             "general": _change(changes[variant, general], words),
             "rate": words.number(text.rate_cell(row)),
         }
-        kind = "sentence" if row["exchange_rate"] is None else "sentence_rate"
+        has_price = row["exchange_rate"] is not None and changes[variant, target]["verdict"] == "gain"
+        kind = "sentence_rate" if has_price else "sentence"
         sentences.append(words.page[kind].format(**said))
     return sentences or [words.page["sentence_nothing"]]
 

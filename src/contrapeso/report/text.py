@@ -83,7 +83,7 @@ def verdict_sentences(summary: Summary) -> list[str]:
             continue
         on_target, on_general = verdicts[row["variant"], target], verdicts[row["variant"], general]
         sentence = f"{row['variant']}: {_change(on_target)} on {name}, {_change(on_general)} on {other}"
-        if row["exchange_rate"] is not None:
+        if row["exchange_rate"] is not None and on_target["verdict"] == "gain":  # else there is nothing to price
             sentence += f"; {rate_cell(row)} {other} points lost for each {name} point gained"
         sentences.append(sentence + ".")
     if not sentences:
