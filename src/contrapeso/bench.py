@@ -5,6 +5,7 @@ Every step is filed with the key of what it depends on, so that doing it again d
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -40,6 +41,7 @@ from contrapeso.study import Study
 if TYPE_CHECKING:
     from contrapeso.models.loading import LoadedModel
     from contrapeso.models.local import LocalEngine
+    from contrapeso.models.served import ServedEngine
 
 
 class Bench:
@@ -88,17 +90,39 @@ class Bench:
             )
 
     @cached_property
-    def engine(self) -> LocalEngine:
+    def engine(self) -> LocalEngine | ServedEngine:
         """What answers prompts."""
         from contrapeso.models.local import LocalEngine
 
-        evaluate = self.study.evaluate
+        evaluate, choice = self.study.evaluate, self.materials.engine
+        if evaluate.engine != choice.engine:
+            self.reporter.say(choice.reason)
+        if choice.engine == "served":
+            return self._served()
         return LocalEngine(
             self.base.model,
             self.base.tokenizer,
             batch_size_generate=evaluate.generate_batch,
             batch_size_score=evaluate.score_batch,
+            say=self.reporter.say,
         )
+
+    def _served(self) -> ServedEngine:
+        """vLLM takes the GPU for itself: every run is trained first, and the base leaves."""
+        import torch
+
+        from contrapeso.models.served import ServedEngine
+
+        adapters = [self.train(run) for run in self.study.runs]
+        vars(self).pop("base", None)
+        gc.collect()
+        torch.cuda.empty_cache()  # does nothing where CUDA was never used
+        parts, model = self.materials, self.study.model
+        dtype = parts.base_key["dtype"]
+        with self._timed("start vLLM"):
+            return ServedEngine(
+                model.id, revision=parts.commit, dtype=dtype, quantization=model.quantization, adapters=adapters
+            )
 
     def finished(self) -> bool:
         """Whether the folder holds exactly this study, complete, every file as it was written."""
@@ -187,7 +211,9 @@ class Bench:
             self.timings.pop(f"train {run.name}", None)
         from contrapeso.training.lora import RunFolders, train_run
 
-        self.engine.detach()
+        engine = vars(self).get("engine")
+        if engine is not None:  # it is the local one: vLLM is started after the last run
+            engine.detach()
         with self._timed(f"train {run.name}"), steps_bar(self.reporter, f"{run.name}: training") as progress:
             result = train_run(
                 self.base,

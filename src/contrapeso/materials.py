@@ -12,6 +12,7 @@ from typing import Any
 from contrapeso.data import CATEGORY_OF_SUBJECT, load_mmlu, load_questions, mmlu_folder, spider_folder
 from contrapeso.errors import ModelError
 from contrapeso.evidence import leaked_between
+from contrapeso.models.choice import Choice, choose_for_study
 from contrapeso.models.loading import (
     load_tokenizer,
     require_quantization,
@@ -66,6 +67,7 @@ class Materials:
         train: train items of the target.
         examples: the same as prompt and completion, without shots.
         base_key: what every result depends on: weights, arithmetic, quantization, chat markup.
+        engine: what answers the prompts, and why.
     """
 
     target: TextToSQL
@@ -74,12 +76,12 @@ class Materials:
     train: tuple[Item, ...]
     examples: tuple[Example, ...]
     base_key: Mapping[str, str]
+    engine: Choice
 
     @property
     def commit(self) -> str | None:
         """The commit of a hub model that results are filed under; None for a folder."""
-        identity = self.base_key["model"]
-        return None if identity.startswith("sha256:") else identity
+        return _commit(self.base_key)
 
     @property
     def examples_hash(self) -> str:
@@ -87,8 +89,9 @@ class Materials:
         return fingerprint([(e.prompt.text, e.prompt.chat, e.completion) for e in self.examples])
 
     def outcome_key(self, task: Task) -> dict[str, str]:
-        """Key of outcomes apart from the adapter: the base and the task."""
-        return {**self.base_key, "task": task.fingerprint}
+        """Key of outcomes apart from the adapter: the base, the task, and the engine where its arithmetic differs."""
+        engine = {} if self.engine.engine == "local" else {"engine": self.engine.engine}
+        return {**self.base_key, **engine, "task": task.fingerprint}
 
     def adapter_key(self, run: RunSettings, seed: int) -> dict[str, str]:
         """Key of an adapter: the base, every setting that moves a weight, the examples, the seed."""
@@ -217,14 +220,31 @@ def gather(study: Study, sandbox: Sandbox) -> Materials:
     def with_shots(count: int) -> TextToSQL:
         return replace(zero_shot, shots=choose_shots(train, count, seed=study.seed))
 
+    target_task = with_shots(target.shots)
+    few_shot = with_shots(target.baseline_shots) if target.baseline_shots else None
+    every_run: list[Task] = [target_task, general]
+    once: list[Task] = [few_shot] if few_shot else []
     return Materials(
-        target=with_shots(target.shots),
-        few_shot=with_shots(target.baseline_shots) if target.baseline_shots else None,
+        target=target_task,
+        few_shot=few_shot,
         general=general,
         train=train,
         examples=tuple(training_examples(train, zero_shot.prompt)),
         base_key={**base_key, "markup": fingerprint(render(tokenizer, zero_shot.prompt(items[0])))},
+        engine=choose_for_study(
+            study.evaluate.engine,
+            study.model,
+            commit=_commit(base_key),
+            dtype=base_key["dtype"],
+            tasks=every_run * (1 + len(study.runs)) + once,
+        ),
     )
+
+
+def _commit(base_key: Mapping[str, str]) -> str | None:
+    """The commit of a hub model; None for a folder."""
+    identity = base_key["model"]
+    return None if identity.startswith("sha256:") else identity
 
 
 def _use_chat(model: ModelSettings, tokenizer: Any) -> bool:

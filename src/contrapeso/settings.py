@@ -134,8 +134,9 @@ class RunSettings(LoraSettings):
 class EvaluateSettings(Settings):
     """How variants are measured; none of this changes what is asked."""
 
-    engine: Literal["local"] = "local"
-    """What answers the prompts; `local` is transformers + PEFT in this process."""
+    engine: Literal["local", "served", "auto"] = "local"
+    """What answers the prompts: `local` is transformers + PEFT in this process, `served` is vLLM (a GPU and the package
+    vllm; all runs are trained first), `auto` the one that ends soonest."""
     generate_batch: Annotated[int, Field(ge=1)] = 32
     """Prompts generated together."""
     score_batch: Annotated[int, Field(ge=1)] = 32

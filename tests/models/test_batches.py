@@ -1,10 +1,11 @@
 """Dividing prompts into batches."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contrapeso.models.batches import common_prefix, pad, plan_batches
+from contrapeso.models.batches import Backoff, common_prefix, is_out_of_memory, pad, plan_batches
 
 
 @given(st.lists(st.integers(1, 60), min_size=1), st.integers(1, 9), st.integers(1, 300))
@@ -21,6 +22,7 @@ def test_batches_cover_every_prompt_once_within_the_limits(
     for batch in batches:
         longest = max(lengths[row] for row in batch.rows)
         assert len(batch.rows) <= batch_size
+        assert batch.longest == longest
         assert len(batch.rows) == 1 or longest * len(batch.rows) <= token_budget
 
 
@@ -67,3 +69,44 @@ def test_padding_goes_to_the_side_asked_for() -> None:
     assert ids.tolist() == [[1, 2, 3], [9, 9, 4]] and mask.tolist() == [[1, 1, 1], [0, 0, 1]]
     ids, mask = pad([[1, 2, 3], [4]], pad_token=9, side="right")
     assert ids.tolist() == [[1, 2, 3], [4, 9, 9]] and mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 50)), min_size=1), st.integers(50, 400))
+def test_whatever_fits_row_by_row_is_computed_once_and_in_order(batches: list[tuple[int, int]], memory: int) -> None:
+    said: list[str] = []
+    backoff = Backoff(said.append)
+    failures = 0
+    for size, longest in batches:
+
+        def compute(part: list[int], longest: int = longest) -> list[int]:
+            nonlocal failures
+            if len(part) * longest > memory:
+                failures += 1
+                raise MemoryError
+            return [row * row for row in part]
+
+        assert backoff.in_parts(range(size), longest, compute) == [row * row for row in range(size)]
+    assert len(said) == (failures > 0)
+    assert failures <= 10, "20 rows of 50 tokens are halved a few times, and what was learnt holds from then on"
+
+
+def test_shorter_prompts_may_be_more_at_a_time_once_memory_has_run_out() -> None:
+    backoff = Backoff(lambda line: None)
+    sizes: list[int] = []
+
+    def compute(part: list[int]) -> list[int]:
+        sizes.append(len(part))
+        if sizes == [8]:
+            raise torch.OutOfMemoryError("no memory")
+        return part
+
+    assert backoff.in_parts(list(range(8)), 100, compute) == list(range(8))
+    assert backoff.in_parts(list(range(12)), 50, compute) == list(range(12))
+    assert sizes == [8, 4, 4, 8, 4]
+
+
+def test_what_the_processors_allocator_says_is_known_as_out_of_memory() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50)
+    assert is_out_of_memory(caught.value)
+    assert not is_out_of_memory(RuntimeError("shapes do not fit"))

@@ -230,10 +230,67 @@ def test_an_answer_longer_than_the_model_is_refused(tiny: LoadedModel) -> None:
         all_texts(engine(tiny), sql_prompts(), tokens=512)
 
 
-def test_running_out_of_memory_names_the_setting_to_lower(tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def short_of_memory(monkeypatch: pytest.MonkeyPatch, name: str, most: int) -> list[int]:
+    """From now on `local.<name>` runs out of memory with more than `most` prompts; the sizes it was tried with."""
+    tried: list[int] = []
+    real = getattr(local, name)
+
+    def limited(model: Any, prompts: list[list[int]], **options: Any) -> Any:
+        tried.append(len(prompts))
+        if len(prompts) > most:
+            raise torch.OutOfMemoryError("no memory")
+        return real(model, prompts, **options)
+
+    monkeypatch.setattr(local, name, limited)
+    return tried
+
+
+def test_generation_short_of_memory_goes_on_in_smaller_parts_with_the_same_answers(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = sql_prompts()
+    expected = all_texts(engine(tiny, batch_size_generate=8), prompts)
+    tried = short_of_memory(monkeypatch, "generate_greedy", most=2)
+    said: list[str] = []
+    subject = LocalEngine(tiny.model, tiny.tokenizer, batch_size_generate=8, say=said.append)
+    assert all_texts(subject, prompts) == expected
+    assert max(tried) > 2 and tried.count(max(tried)) == 1, "what did not fit should not be tried again"
+    assert len(said) == 1 and "lower evaluate.generate_batch" in said[0]
+
+
+def test_scoring_short_of_memory_goes_on_in_smaller_parts_with_the_same_scores(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = question_prompts(groups=2, each=8)
+    expected = all_scores(engine(tiny), prompts)
+    tried = short_of_memory(monkeypatch, "score", most=1)
+    with pytest.warns(UserWarning, match="out of memory with 8 prompts"):
+        found = all_scores(engine(tiny), prompts)
+    assert tried[:4] == [8, 4, 2, 1] and set(tried[4:]) == {1}
+    assert list(found) == list(expected)
+    for row, reply in expected.items():
+        assert found[row].log_probabilities == pytest.approx(reply.log_probabilities, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["generate_greedy", "prefix_cache"])
+def test_a_single_prompt_that_does_not_fit_is_an_error_that_says_what_to_do(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     def no_memory(*args: Any, **kwargs: Any) -> Any:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(local, "generate_greedy", no_memory)
-    with pytest.raises(ResourceError, match=r"lower evaluate\.generate_batch"):
+    monkeypatch.setattr(local, name, no_memory)
+    subject = LocalEngine(tiny.model, tiny.tokenizer, batch_size_generate=4, say=lambda line: None)
+    with pytest.raises(ResourceError, match=r"a single prompt of \d+ tokens.*finished batches are kept"):
+        all_texts(subject, sql_prompts())
+
+
+def test_an_error_that_is_not_about_memory_is_not_tried_again(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(local, "generate_greedy", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
         all_texts(engine(tiny), sql_prompts())

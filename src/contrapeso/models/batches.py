@@ -1,18 +1,24 @@
-"""How prompts are divided into batches, and the padded tensors of one batch.
+"""How prompts are divided into batches, the padded tensors of one batch, and what happens when one does not fit.
 
 Token ids enter; batches leave. The division depends on the prompts (and the engine's limits) alone, never on what has
-been answered already, so a resumed evaluation computes the very same batches and ends in the same bits.
+been answered already, so a resumed evaluation computes the very same batches and ends in the same bits. Only where
+memory runs out is a batch computed in parts, which changes the order of floating-point sums and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import gc
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from contrapeso.errors import ResourceError
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 SHORTEST_SHARED = 16  # tokens; below this a cache of the prefix costs more than it saves
 
@@ -23,10 +29,12 @@ class Batch:
 
     Attributes:
         rows: their places in the list of prompts.
+        longest: tokens of the longest of them, those to be generated included.
         shared: how many leading tokens all of them have in common and take from one cache; 0 means none.
     """
 
     rows: tuple[int, ...]
+    longest: int
     shared: int = 0
 
 
@@ -71,8 +79,74 @@ def plan_batches(
     batches = []
     for rows, shared in together:
         order = sorted(rows, key=lambda row: -lengths[row])
-        batches += [Batch(chunk, shared) for chunk in _chunks(order, lengths, batch_size, token_budget)]
+        chunks = _chunks(order, lengths, batch_size, token_budget)
+        batches += [Batch(chunk, lengths[chunk[0]], shared) for chunk in chunks]
     return batches
+
+
+class Backoff:
+    """Computes batches in parts once memory has run out, and remembers how much fits.
+
+    Args:
+        say: told once, in a sentence, when it happens first.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._tokens: int | None = None  # most at a time, padding included; None as long as everything has fitted
+
+    def in_parts(self, rows: Sequence[int], longest: int, compute: Callable[[Sequence[int]], Sequence[T]]) -> list[T]:
+        """The replies to all rows, in their order: at once if they fit, otherwise halved until they do.
+
+        Args:
+            rows: what is computed together.
+            longest: tokens of the longest row, those to be generated included.
+            compute: gives one reply for each of the rows it gets.
+
+        Raises:
+            ResourceError: one row alone does not fit.
+        """
+        replies: list[T] = []
+        while len(replies) < len(rows):
+            fitting = len(rows) if self._tokens is None else max(1, self._tokens // longest)
+            part = rows[len(replies) :][:fitting]
+            try:
+                replies += compute(part)
+                continue
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(part) == 1:
+                    raise ResourceError(
+                        f"out of memory with a single prompt of {longest} tokens (its answer included): take a smaller "
+                        'model or model.quantization = "nf4", or shorten the prompts (target.schema_style = "compact", '
+                        "fewer shots); finished batches are kept"
+                    ) from error
+            # Not in the `except` clause: until its end the traceback holds the tensors of the failed attempt.
+            self._halve(len(part), longest)
+        return replies
+
+    def _halve(self, rows: int, longest: int) -> None:
+        import torch
+
+        if self._tokens is None:
+            self._say(
+                f"out of memory with {rows} prompts of up to {longest} tokens at a time: going on with fewer; "
+                "lower evaluate.generate_batch or evaluate.score_batch to save the failed attempts"
+            )
+        self._tokens = rows // 2 * longest
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; not all of them have a type of their own."""
+    import torch
+
+    # The words of PyTorch's CPU allocator, of cuBLAS and of the CUDA runtime.
+    words = ("DefaultCPUAllocator: ", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
 
 
 def common_prefix(sequences: Sequence[Sequence[int]]) -> int:

@@ -7,6 +7,7 @@ text gets the one the tokenizer puts there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from contrapeso.errors import ModelError
@@ -38,12 +39,32 @@ def encode(tokenizer: Any, prompt: Prompt) -> list[int]:
     Raises:
         ModelError: as in `render`.
     """
-    if prompt.chat:
-        ids: list[int] = tokenizer(_chat_text(tokenizer, prompt), add_special_tokens=False)["input_ids"]
-        return ids
-    # Not `render` and then tokenize: after a marker written as text, a SentencePiece tokenizer leaves out the blank it
-    # puts before the first word ("Hello" is then another token).
-    ids = tokenizer(prompt.text)["input_ids"]
+    return encode_all(tokenizer, [prompt])[0]
+
+
+def encode_all(tokenizer: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """Token ids of many prompts, as `encode` gives them one by one: fast tokenizers use all cores for a list.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        prompts: what is asked.
+
+    Raises:
+        ModelError: as in `render`.
+    """
+    encoded: dict[int, list[int]] = {}
+    for chat in (True, False):
+        places = [place for place, prompt in enumerate(prompts) if prompt.chat is chat]
+        if places:
+            texts = [_chat_text(tokenizer, prompts[place]) if chat else prompts[place].text for place in places]
+            # Not `render` and then tokenize: after a marker written as text, a SentencePiece tokenizer leaves out the
+            # blank it puts before the first word ("Hello" is then another token).
+            rows: list[list[int]] = tokenizer(texts, add_special_tokens=not chat)["input_ids"]
+            encoded |= dict(zip(places, rows if chat else [_open(tokenizer, ids) for ids in rows], strict=True))
+    return [encoded[place] for place in range(len(prompts))]
+
+
+def _open(tokenizer: Any, ids: list[int]) -> list[int]:
     # Some saved tokenizers also append the end-of-sequence token, after which there is nothing to answer.
     return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
 
