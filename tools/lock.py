@@ -1,4 +1,4 @@
-"""Print requirements.txt: every installed distribution that contrapeso and its `deepeval` and `dev` extras need, with its version.
+"""Print requirements.txt: every installed distribution that contrapeso and its extras below need, with its version.
 
     python -m tools.lock > requirements.txt.new
 
