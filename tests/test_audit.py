@@ -9,6 +9,7 @@ from made_up_study import BASE, FACTS, RUN_1, RUN_2, SHOTS, mmlu, spider, study,
 from contrapeso.audit import CHECKS, audit
 from contrapeso.evidence import Evidence, leaked_between
 from contrapeso.report.measurement import Measurement
+from contrapeso.report.summary import summarize
 from contrapeso.tasks.base import Outcome
 
 EVALUATED = {"dev/0000": "concert_singer\nHow many singers?", "dev/0001": "pets_1\nHow many pets?"}
@@ -58,6 +59,19 @@ def test_answers_cut_at_the_token_limit_are_found(every: int, status: str) -> No
     # the first item too, so that "every second" is more than half
     cut = change(RUN_1, "spider", lambda i, o: replace(o, stopped=bool(i % every) and i > 1))
     assert verdict_of("unstopped_answers", evidence(cut))[0] == status
+
+
+def test_a_variant_that_fails_does_not_hide_the_warning_of_another() -> None:
+    def cut(measurement: Measurement, every: int) -> Measurement:
+        return with_outcomes(measurement, lambda i, o: replace(o, stopped=i % every != 0))
+
+    worse = {BASE: 10, RUN_1: 1}
+    measurements = [cut(m, worse[m.variant]) if m.task == "spider" and m.variant in worse else m for m in study()]
+    (check,) = [check for check in audit(evidence(measurements)) if check.check == "unstopped_answers"]
+    assert (check.status, check.affects, check.warns) == ("fail", ((RUN_1, "spider"),), ((BASE, "spider"),))
+    assert BASE in check.detail and RUN_1 in check.detail
+    warned = summarize(FACTS, measurements, checks=[check])["variants"]
+    assert warned[BASE]["spider"]["warnings"] == ["unstopped_answers"] and not warned[RUN_1]["spider"]["valid"]
 
 
 def test_empty_answers_are_found() -> None:

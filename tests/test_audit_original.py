@@ -177,7 +177,7 @@ def assert_nothing_stands(summary: Mapping[str, Any]) -> None:
     assert not any(entry["valid"] for entry in (*entries, *summary["comparisons"], *summary["tradeoff"]))
     assert all(row[-1].startswith("not valid: ") for row in accuracy_rows(summary))
     assert all(row[-1].startswith("not valid: ") and row[3] == "–" for row in comparison_rows(summary))
-    assert all(row[-1].startswith("not valid: ") and row[1:3] == ("–", "–") for row in tradeoff_rows(summary))
+    assert all(row[3].startswith("not valid: ") and row[1:3] == ("–", "–") for row in tradeoff_rows(summary))
     assert summary["verdict"].count("cannot be weighed") == 2
 
 

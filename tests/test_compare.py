@@ -72,7 +72,7 @@ def test_the_same_comparison_from_the_command_line_prints_words_and_writes_json(
         "675 lost, 593 gained",
         "p = 0.023",
         "z = −1.05",
-        "each subject",
+        "each group (by subject)",
     ):
         assert words in text
     written = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
@@ -223,3 +223,25 @@ def test_prediction_files_without_their_questions_are_told_what_is_missing(tmp_p
         (tmp_path / name).write_text("SELECT 1")
     assert contrapeso(monkeypatch, "compare", tmp_path / "a.sql", tmp_path / "b.sql") == 3
     assert "name their questions with --data" in capsys.readouterr().err
+
+
+def test_from_all_right_to_all_wrong_the_unpaired_contrast_is_no_zero(tmp_path):
+    file = table(tmp_path, "a,b\n" + "1,0\n" * 60)
+    result = compare_answers(answers_in_table(file, ("a", "b")))
+    assert result["unpaired"] == {"z": None, "p": 0.0} and (result["lost"], result["gained"]) == (60, 0)
+    assert "z infinite, p < 0.001" in "\n".join(comparison_lines(result))
+    json.dumps(result, allow_nan=False)
+
+
+def test_terminal_escapes_in_group_names_are_printed_as_text(tmp_path, monkeypatch, capsys):
+    file = table(tmp_path, "a,b,g\n" + "1,0,x\x1b[31m\n" * 20 + "0,1,y\n" * 9 + "1,1,y\n" * 9)
+    assert contrapeso(monkeypatch, "compare", file, "--columns", "a", "b", "--group", "g") == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "x\\x1b[31m" in out
+
+
+@pytest.mark.parametrize("option", [("--rule", "strict"), ("--limit", "5"), ("--split", "train")])
+def test_options_that_would_be_ignored_are_refused(option, tmp_path, monkeypatch, capsys):
+    file = table(tmp_path, "a,b\n1,0\n")
+    assert contrapeso(monkeypatch, "compare", file, "--columns", "a", "b", *option) == 2
+    assert "leave out" in capsys.readouterr().err

@@ -108,3 +108,25 @@ def test_the_command_prints_the_verdict_and_open_wants_a_page(copy, monkeypatch,
 def test_records_survive_the_way_to_disk(copy):
     record = read_record(StudyFolder(copy))
     assert record == replace(record) and record.plan[0].variant == "Baseline Model" and record.gold_verdicts
+
+
+def test_a_study_whose_base_is_not_measured_to_the_end_is_reported_without_comparisons(copy):
+    (copy / "outcomes" / "Baseline_Model" / "spider.jsonl").unlink()
+    summary = report(copy)
+    assert summary["complete"] is False and "spider" not in summary["variants"]["Baseline Model"]
+    assert {row["task"] for row in summary["comparisons"]} == {"mmlu"}
+
+
+def test_options_of_a_report_are_for_that_report_alone(copy):
+    before = (copy / "record.json").read_bytes()
+    report(copy, language="pt-BR", allow_failing_audit=["unstopped_answers"])
+    assert (copy / "record.json").read_bytes() == before
+    report(copy)
+    assert 'lang="en"' in (copy / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_outcome_of_the_wrong_kind_is_named(copy):
+    journal = copy / "outcomes" / "Baseline_Model" / "mmlu.jsonl"
+    journal.write_text(journal.read_text(encoding="utf-8").replace('"correct": true', '"correct": "yes"'), "utf-8")
+    with pytest.raises(StoreError, match=r"mmlu\.jsonl, line \d+ is damaged"):
+        report(copy)

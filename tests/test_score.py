@@ -204,3 +204,20 @@ def test_scoring_loads_neither_torch_nor_transformers_nor_scipys_statistics(comm
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_terminal_escapes_in_predictions_are_printed_as_text(data, tmp_path, monkeypatch, capsys):
+    hostile = tmp_path / "hostile.sql"
+    hostile.write_text("SELECT \x1b]0;owned\x07\x1b[2J x FROM nowhere\n" * 3, encoding="utf-8")
+    assert contrapeso(monkeypatch, "score", hostile, "--data", data) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\x07" not in out and "\\x1b]0;owned\\x07" in out
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_results_never_replace_what_is_scored(option, predictions, data, tmp_path, monkeypatch, capsys):
+    before = predictions.read_bytes()
+    assert contrapeso(monkeypatch, "score", predictions, "--data", data, option, predictions) == 2
+    assert predictions.read_bytes() == before and "named twice" in capsys.readouterr().err
+    assert contrapeso(monkeypatch, "score", predictions, "--data", data, option, tmp_path) == 2
+    assert "is a folder" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from contrapeso.errors import StudyError
 from contrapeso.evidence import Evidence
 from contrapeso.report.measurement import Check, Measurement, StudyFacts
-from contrapeso.stats.intervals import wilson_interval
+from contrapeso.stats.intervals import accuracy_interval, wilson_interval
 
 WARN_SHARE = 0.05
 FAIL_SHARE = 0.50
@@ -51,14 +51,7 @@ PUBLISHED_BANDS: Mapping[str, tuple[Band, ...]] = {
 
 
 def audit(evidence: Evidence) -> list[Check]:
-    """Run every check.
-
-    Args:
-        evidence: what is known about the study.
-
-    Returns:
-        One verdict per check, in the order of `CHECKS`.
-    """
+    """Run every check; one verdict for each, in the order of `CHECKS`."""
     return [check(evidence) for check in CHECKS]
 
 
@@ -103,7 +96,8 @@ def letter_rate(evidence: Evidence) -> Check:
                 found.append((measurement, f"would not have answered {100 * missing:.1f} % of items with a letter"))
     ok = "free generation would have answered with a letter"
     check = _verdict("letter_rate", warn=found, ok=ok)
-    return check if not found else _extend(check, "the score is by log-probability and does not depend on it")
+    note = "; the score is by log-probability and does not depend on it"
+    return replace(check, detail=check.detail + note) if found else check
 
 
 def unchanged_adapter(evidence: Evidence) -> Check:
@@ -203,10 +197,12 @@ def published_band(evidence: Evidence) -> Check:
     for measurement in evidence.measurements:
         for band in bands:
             if band.task == measurement.task and band.speaks_of(measurement, facts) and measurement.counted:
-                counted = measurement.counted
-                low, high = wilson_interval(sum(outcome.correct for outcome in counted), len(counted))
-                if high < band.low or low > band.high:
-                    own, published = (f"{100 * a:.1f}-{100 * b:.1f} %" for a, b in ((low, high), (band.low, band.high)))
+                clusters = [outcome.group for outcome in measurement.counted]
+                right = [outcome.correct for outcome in measurement.counted]
+                found_in = accuracy_interval(right, clusters if measurement.kind == "generation" else None)
+                if found_in.high < band.low or found_in.low > band.high:
+                    ends = (found_in.low, found_in.high), (band.low, band.high)
+                    own, published = (f"{100 * low:.1f}-{100 * high:.1f} %" for low, high in ends)
                     found.append((measurement, f"interval {own} misses the published {published}"))
     ok = "accuracies are as published for this base model" if bands else "no accuracy is published for this base model"
     return _verdict("published_band", warn=found, ok=ok)
@@ -244,13 +240,18 @@ _Found = Sequence[tuple[Measurement, str]]
 
 
 def _verdict(name: str, *, ok: str, fail: _Found = (), warn: _Found = ()) -> Check:
-    """The worst finding decides the status; the detail lists all of that status."""
-    found = fail or warn
-    if not found:
+    """The worst finding decides the status; the detail lists all."""
+    worst = fail or warn
+    if not worst:
         return Check(name, "ok", ok)
-    detail = "; ".join(f"{m.variant} on {m.task}: {words}" for m, words in found)
-    affects = tuple((m.variant, m.task) for m, _ in found)
-    return Check(name, "fail" if fail else "warn", detail, affects, tuple(words for _, words in found))
+    return Check(
+        name,
+        "fail" if fail else "warn",
+        "; ".join(f"{m.variant} on {m.task}: {words}" for m, words in (*fail, *warn)),
+        affects=tuple((m.variant, m.task) for m, _ in worst),
+        reasons=tuple(words for _, words in worst),
+        warns=tuple((m.variant, m.task) for m, _ in warn) if fail else (),
+    )
 
 
 def _by_share(
@@ -261,12 +262,11 @@ def _by_share(
     ok: str,
     limits: tuple[float, float] = (WARN_SHARE, FAIL_SHARE),
 ) -> Check:
-    warn, fail = ([(m, f"{100 * share:.1f} % {found}") for m, share in shares if share > limit] for limit in limits)
+    warn_above, fail_above = limits
+    worded = [(m, share, f"{100 * share:.1f} % {found}") for m, share in shares]
+    fail = [(m, words) for m, share, words in worded if share > fail_above]
+    warn = [(m, words) for m, share, words in worded if warn_above < share <= fail_above]
     return _verdict(name, warn=warn, fail=fail, ok=ok)
-
-
-def _extend(check: Check, words: str) -> Check:
-    return replace(check, detail=f"{check.detail}; {words}")
 
 
 def _not_told(name: str, what: str) -> Check:

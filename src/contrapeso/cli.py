@@ -8,12 +8,14 @@ one line on stderr; a traceback means a bug.
 from __future__ import annotations
 
 import sys
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from contrapeso.errors import ContrapesoError, ResourceError, StoreError
+from contrapeso.names import printable
 from contrapeso.version import __version__
 
 EXIT_CODES = (
@@ -135,7 +137,7 @@ def open_command(folder: FolderArgument) -> None:
     if not page.is_file():
         raise StoreError(f"there is no {page}; `contrapeso run` or `contrapeso report` writes it")
     print(page)
-    if typer.launch(str(page)) != 0:
+    if not webbrowser.open(page.resolve().as_uri()):
         raise ResourceError(f"no browser could be started; open {page.resolve()} by hand")
 
 
@@ -171,6 +173,7 @@ def score_command(
     from contrapeso.score import score_predictions, scores_csv, scores_on_console
     from contrapeso.store import write_atomically, write_json
 
+    _keep_inputs((predictions,), (json_file, csv_file))
     scores = score_predictions(predictions, data, split=split, rule=rule, limit=limit)
     if json_file:
         write_json(json_file, scores)
@@ -205,20 +208,25 @@ def compare_command(
     from contrapeso.compare import compare_answers, comparison_lines
     from contrapeso.store import write_json
 
+    _keep_inputs((before, after), (json_file,))
     if columns:
-        if after or data:
-            raise typer.BadParameter("--columns compares two columns of one table: leave out AFTER and --data")
+        if after or data or limit or split != "dev" or rule != "unordered":
+            raise typer.BadParameter(
+                "--columns compares two columns of one table: leave out AFTER and --data, --rule, --split, --limit"
+            )
         answers = answers_in_table(before, columns, group=group)
     elif after is None or group:
         raise typer.BadParameter("give two files, or one table with --columns BEFORE AFTER (and --group COLUMN)")
     elif data:
         answers = answers_in_predictions(before, after, data=data, split=split, rule=rule, limit=limit)
+    elif limit or split != "dev":
+        raise typer.BadParameter("--split and --limit are for prediction files; outcome files name their questions")
     else:
         answers = answers_in_outcomes(before, after, rule=rule)
     comparison = compare_answers(answers, scheme=scheme, margin=margin / 100)
     if json_file:
         write_json(json_file, comparison)
-    print(*comparison_lines(comparison), sep="\n")
+    print(*map(printable, comparison_lines(comparison)), sep="\n")
 
 
 def main() -> None:
@@ -236,8 +244,18 @@ def main() -> None:
     sys.exit(code)
 
 
+def _keep_inputs(inputs: tuple[Path | None, ...], outputs: tuple[Path | None, ...]) -> None:
+    """Refuse to write over what is read, or one result over another, before any work is done."""
+    named = [path.resolve() for path in (*inputs, *outputs) if path]
+    for path in outputs:
+        if path and path.is_dir():
+            raise typer.BadParameter(f"{path} is a folder; name a file")
+        if path and named.count(path.resolve()) > 1:
+            raise typer.BadParameter(f"{path} is named twice: results need a file of their own")
+
+
 def _leave(message: str, code: int) -> NoReturn:
-    line = " ".join(message.split())  # parts of it come from other libraries, some with line breaks
+    line = printable(" ".join(message.split()))  # parts of it come from other libraries and from data
     print(f"contrapeso: {line}", file=sys.stderr)
     sys.exit(code)
 

@@ -23,8 +23,8 @@ SEED = 0
 MARGIN = 0.02
 MOST_GROUPS = 3
 RESAMPLED = {
-    "cluster": "whole {group}s are resampled: the verdict is about other {group}s too",
-    "stratified": "items are resampled within each {group}: the verdict is about these {group}s",
+    "cluster": "groups (by {group}) are resampled whole: the verdict is about other groups too",
+    "stratified": "items are resampled within each group (by {group}): the verdict is about these groups",
     "items": "items are resampled: the verdict is about more items like these",
 }
 
@@ -76,28 +76,34 @@ def compare_answers(answers: Answers, *, scheme: Scheme | None = None, margin: f
 def comparison_lines(comparison: Mapping[str, Any]) -> list[str]:
     """What `contrapeso compare` prints."""
     groups, group, scheme = comparison["groups"], comparison["group"], comparison["scheme"]
-    within = f" in {len(groups)} groups by {group}" if groups else ""
+    within = f" in {len(groups)} group{'s' * (len(groups) > 1)} by {group}" if groups else ""
     before, after = map(percent, comparison["accuracies"])
     test = f"exact McNemar p {_p(comparison['p'])}"
     if scheme == "cluster":
         test += f"; the verdict rests on the cluster-robust p {_p(comparison['p_verdict'])}"
     unpaired = comparison["unpaired"]
+    z = "infinite" if unpaired["z"] is None else f"= {_signed(unpaired['z'], '.2f')}"
     lines = [
         f"{' -> '.join(comparison['names'])}: {comparison['n']:,} items{within}",
         f"verdict: {comparison['verdict']}",
         f"accuracy: {before} -> {after}, difference {points(comparison['delta'])} points "
         f"{span(comparison['ci'], signed=True)} at 95 %",
         f"changed: {comparison['lost']:,} lost, {comparison['gained']:,} gained; {test}",
-        f"unpaired: the two accuracies alone would give z = {_signed(unpaired['z'], '.2f')}, p {_p(unpaired['p'])}",
+        f"unpaired: the two accuracies alone would give z {z}, p {_p(unpaired['p'])}",
         f"interval: {RESAMPLED[scheme].format(group=group)}",
     ]
     return lines + ([_groups_line(groups)] if len(groups) > 1 else [])
 
 
-def _unpaired(before: float, after: float, n: int) -> dict[str, float]:
-    """Two accuracies as if of independent samples: z = (b - a) / sqrt((a (1 - a) + b (1 - b)) / n), for contrast."""
+def _unpaired(before: float, after: float, n: int) -> dict[str, float | None]:
+    """Two accuracies as if of independent samples: z = (b - a) / sqrt((a (1 - a) + b (1 - b)) / n), for contrast.
+
+    From all right to all wrong, or back, z is infinite: None.
+    """
     error = sqrt((before * (1 - before) + after * (1 - after)) / n)
-    z = (after - before) / error if error else 0.0
+    if not error:
+        return {"z": 0.0, "p": 1.0} if before == after else {"z": None, "p": 0.0}
+    z = (after - before) / error
     return {"z": z, "p": 2 * NormalDist().cdf(-abs(z))}
 
 

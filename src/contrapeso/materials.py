@@ -12,7 +12,7 @@ from typing import Any
 from contrapeso.data import CATEGORY_OF_SUBJECT, load_mmlu, load_questions, mmlu_folder, spider_folder
 from contrapeso.errors import ModelError
 from contrapeso.evidence import leaked_between
-from contrapeso.models.choice import Choice, choose_for_study
+from contrapeso.models.choice import LOCAL, Choice, choose_for_study
 from contrapeso.models.loading import (
     load_tokenizer,
     require_quantization,
@@ -21,6 +21,7 @@ from contrapeso.models.loading import (
     weights_identity,
 )
 from contrapeso.models.prompts import render
+from contrapeso.names import model_name
 from contrapeso.report.measurement import StudyFacts
 from contrapeso.report.record import Planned, Record
 from contrapeso.settings import GeneralSettings, LoraSettings, ModelSettings, RunSettings, TargetSettings
@@ -76,7 +77,7 @@ class Materials:
     train: tuple[Item, ...]
     examples: tuple[Example, ...]
     base_key: Mapping[str, str]
-    engine: Choice
+    engine: Choice = LOCAL
 
     @property
     def commit(self) -> str | None:
@@ -121,7 +122,7 @@ class Materials:
                 seed=study.seed,
                 categories={item.group: CATEGORY_OF_SUBJECT.get(item.group, "Other") for item in general.items},
                 margin=study.evaluate.margin_points / 100,
-                base_model=study.model.id,
+                base_model=model_name(study.model.id),
                 train_examples=len(self.train),
             ),
             plan=tuple(self._planned(step, study.seed) for step in steps),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def slug(name: str) -> str:
@@ -13,3 +16,8 @@ def slug(name: str) -> str:
 def model_name(model: str) -> str:
     """A hub id as it is, of a folder the last part: a path of this machine says nothing to others."""
     return model if model.count("/") == 1 and not model.startswith(("/", ".", "~")) else PurePath(model).name
+
+
+def printable(text: str) -> str:
+    """A line as a terminal may show it: control characters, which could move its cursor, as `\\x1b`."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)

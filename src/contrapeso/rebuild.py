@@ -15,7 +15,7 @@ from contrapeso.errors import StoreError
 from contrapeso.evidence import Evidence
 from contrapeso.manifest import seal
 from contrapeso.report.model_card import model_card
-from contrapeso.report.record import Record, read_record, read_sources, write_record
+from contrapeso.report.record import Record, read_record, read_sources
 from contrapeso.report.summary import summarize
 from contrapeso.report.write import write_report
 from contrapeso.store import StudyFolder, open_folder, read_json, write_atomically, write_json
@@ -30,8 +30,9 @@ def report(
 
     Args:
         folder: the study folder; its measurements need not be complete.
-        allow_failing_audit: names of audit checks whose failure does not withhold numbers; as filed by default.
-        language: `en` or `pt-BR`; as filed by default.
+        allow_failing_audit: names of audit checks whose failure does not withhold numbers, in this report; as in the
+            run by default.
+        language: of page and paper in this report, `en` or `pt-BR`; as the study says by default.
 
     Returns:
         The summary, as in `summary.json`.
@@ -51,7 +52,6 @@ def report(
             record = replace(record, tolerated=require_known_checks(allow_failing_audit))
         if language is not None:
             record = replace(record, language=language)
-        write_record(opened, record)
         summary = rebuild(opened, record)
         manifest = (read_json(opened.manifest) or {}) | {"complete": summary["complete"]}
         manifest.get("inputs", {})["tolerated audit checks"] = ", ".join(record.tolerated)

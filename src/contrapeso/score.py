@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from contrapeso.data import load_questions, read_predictions, spider_folder
 from contrapeso.data.spider import Split
 from contrapeso.errors import DataError
+from contrapeso.names import printable
 from contrapeso.report.text import percent, span
 from contrapeso.sql import JUDGE_RULE, RULES, Sandbox, judge_sql
 from contrapeso.sql.hardness import LEVELS, hardness
@@ -166,7 +167,7 @@ def scores_on_console(scores: Scores) -> list[RenderableType]:
     for name, part in {"all": whole, **scores["hardness"]}.items():
         table.add_row(f"{name}, {part['n']:,}", *(_cell(part["rules"][column]) for column in RULES))
     lines = [_databases_line(scores), _reasons_line(scores), _flags_line(scores), *_example_lines(scores)]
-    return [Text(title, style="bold"), table, *(Text(line) for line in lines if line)]
+    return [Text(printable(title), style="bold"), table, *(Text(printable(line)) for line in lines if line)]
 
 
 def _by_rule(rows: Sequence[Mapping[str, Any]], *, clustered: bool) -> dict[str, Any]:

@@ -201,3 +201,21 @@ def test_the_originals_results_are_refused_against_a_newer_version_of_the_questi
     items = load_questions(shared_data / "spider", limit=100)
     with pytest.raises(DataError, match=r"row 18: question 'What is the average and .*but dev/0016 asks"):
         read_predictions(shared_data / "seed_results" / "avaliacao_Baseline_Model.csv", items)
+
+
+@pytest.mark.parametrize("shift", [-2, -1, 1, 2])
+def test_bare_lines_that_are_shifted_are_refused_because_they_resemble_their_neighbours(
+    tmp_path: Path, shift: int
+) -> None:
+    items = load_questions(spider_folder("pocket"))
+    lines = [item.gold.replace("SELECT ", "SELECT DISTINCT ") for item in items]
+    moved = lines[-shift:] + lines[:-shift]
+    with pytest.raises(DataError, match=f"{abs(shift)} places? {'before' if shift > 0 else 'after'} their own"):
+        read_predictions(write(tmp_path, "a.sql", "\n".join(moved)), items)
+    assert read_predictions(write(tmp_path, "b.sql", "\n".join(lines)), items) == lines
+
+
+def test_predictions_that_resemble_nothing_are_only_wrong(tmp_path: Path) -> None:
+    items = load_questions(spider_folder("pocket"))
+    for lines in (["SELECT 1"] * len(items), [""] * len(items), [items[0].gold] * len(items)):
+        assert read_predictions(write(tmp_path, "a.sql", "\n".join(lines) + "\n"), items) == lines

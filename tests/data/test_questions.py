@@ -167,3 +167,10 @@ def test_a_database_cut_short_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_set_is_told_the_layouts(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no dev questions \(it holds nothing\); expected Spider's layout .* BIRD's"):
         load_questions(tmp_path)
+
+
+def test_half_a_surrogate_pair_in_a_question_is_an_error_that_names_the_item(tmp_path: Path) -> None:
+    make_database(tmp_path / "zoo.sqlite", "zoo")
+    write_questions(tmp_path / "questions.json", [QUESTIONS[0], QUESTIONS[1] | {"question": "Which \ud800?"}])
+    with pytest.raises(DataError, match="dev/0001 holds half a surrogate pair"):
+        load_questions(tmp_path)

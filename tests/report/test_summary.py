@@ -191,6 +191,8 @@ def test_a_tolerated_check_is_shown_and_withholds_nothing() -> None:
     failed = Check("below_chance", "fail", "low", ((RUN_2, "mmlu"),))
     summary = summarize(FACTS, study(), checks=[failed], tolerated=["below_chance"])
     assert summary["variants"][RUN_2]["mmlu"]["valid"] and summary["audit"][0]["status"] == "fail"
+    assert summary["variants"][RUN_2]["mmlu"]["warnings"] == ["below_chance failed, allowed"]
+    assert "below\\_chance failed, allowed" in to_markdown(summary)
 
 
 def test_without_a_certain_gain_there_is_no_exchange_rate_but_a_reason() -> None:

@@ -269,3 +269,10 @@ def test_why_an_item_is_left_out_does_not_change_what_was_asked(sandbox: Sandbox
     count, who = items
     reworded = TextToSQL((count, replace(who, left_out="why")), sandbox)
     assert reworded.fingerprint == TextToSQL(items, sandbox).fingerprint
+
+
+def test_a_statement_that_takes_ages_to_compile_is_told_from_prose_at_once() -> None:
+    # Two references to the one before, 60 deep: compiled, it would take 2^60 steps.
+    links = ["c0 AS (SELECT 1 x)", *(f"c{n} AS (SELECT a.x FROM c{n - 1} a, c{n - 1} b)" for n in range(1, 61))]
+    statement = f"WITH {', '.join(links)} SELECT x FROM c60"
+    assert extract_sql(f"Sure, select this:\n{statement}; thanks") == statement

@@ -37,6 +37,10 @@ _GOLD_NAMES = ("expected_sql", "gold_sql", "gold")
 _BIRD_MARK = "\t----- bird -----\t"
 _OFFICIAL_LINE = re.compile(r"(?P<sql>.*)\t[ ]*(?P<database>[^\s]+)[ ]*", re.DOTALL)
 _PLACE = re.compile(r"[0-9]{1,9}")
+_WORD = re.compile(r"\w+")
+SHIFTS = (-2, -1, 1, 2)
+FEWEST_TO_TELL = 20
+CLEARLY = 0.05
 _HALF_PAIRS = re.compile("[\ud800-\udfff]")
 
 
@@ -86,6 +90,8 @@ def read_predictions(file: Path, items: Sequence[Item]) -> list[str]:
     placed = _in_place(file, predictions, items)
     for prediction, item in zip(placed, items, strict=True):
         _check(file, prediction, item)
+    if any(prediction.index is None and prediction.question is None for prediction in placed):
+        _check_order(file, [prediction.sql for prediction in placed], [item.gold for item in items])
     return [_HALF_PAIRS.sub("\N{REPLACEMENT CHARACTER}", prediction.sql) for prediction in placed]
 
 
@@ -212,6 +218,33 @@ def _check(file: Path, prediction: Prediction, item: Item) -> None:
         raise DataError(
             f"{where}: gold SQL {prediction.gold!r}, but that of {item.id} is {item.gold!r}; {advice} "
             "(to judge by the gold of the data, take this column out of the file)"
+        )
+
+
+def _check_order(file: Path, predictions: Sequence[str], golds: Sequence[str]) -> None:
+    """Refuse queries that resemble the gold queries of their neighbours' questions more than those of their own.
+
+    Nothing in such a file names its questions, and neighbours are often about one database, so that a file shifted by
+    one line runs and scores something: 42 % instead of 82 % for a published system on Spider. Resemblance is the mean
+    Jaccard index of the words of prediction and gold. On three published systems it is 0.78 to 0.93 in place and 0.55
+    to 0.65 one line off; where predictions resemble nothing, no shift does better.
+    """
+    words = [[frozenset(_WORD.findall(text.casefold())) for text in texts] for texts in (predictions, golds)]
+    if len(golds) < FEWEST_TO_TELL:
+        return
+
+    def resemblance(shift: int) -> float:
+        pairs = zip(words[0][max(0, shift) :], words[1][max(0, -shift) :], strict=False)
+        shares = [len(a & b) / len(a | b) if a | b else 0.0 for a, b in pairs]
+        return sum(shares) / len(shares)
+
+    best = max(SHIFTS, key=resemblance)
+    if resemblance(best) > resemblance(0) + CLEARLY:
+        where = f"{abs(best)} place{'s' * (abs(best) > 1)} {'before' if best > 0 else 'after'} their own"
+        raise DataError(
+            f"{file}: its queries resemble the gold queries {where} more than their own "
+            f"({resemblance(best):.2f} against {resemblance(0):.2f}), so the file seems to be shifted; "
+            "give each query its question, item or index to be sure"
         )
 
 

@@ -73,8 +73,24 @@ def load_questions(
         DataError: a file is missing, malformed or there twice, or `leave_out` names an item that does not exist.
     """
     folder = Path(folder)
-    if is_spider(folder):
-        return load_spider(folder, split, limit=limit, leave_out=leave_out)
+    items = load_spider if is_spider(folder) else _load_own
+    return _in_unicode(items(folder, split, limit=limit, leave_out=leave_out), folder)
+
+
+def _in_unicode(items: tuple[Item, ...], folder: Path) -> tuple[Item, ...]:
+    """The items, when every text can be written down: JSON may hold half a surrogate pair (`\\ud800`)."""
+    for item in items:
+        try:
+            (item.question + item.gold + item.group).encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{folder}: {item.id} holds half a surrogate pair, which is no text; repair it") from error
+    return items
+
+
+def _load_own(
+    folder: Path, split: Split, *, limit: int | None, leave_out: Mapping[str, str] | None
+) -> tuple[Item, ...]:
+    """The split of a folder in BIRD's layout or of one's own."""
     source = _questions_file(folder, split)
     texts = [_texts(source, record) for record in read_records(source)]
     if not texts:

@@ -61,6 +61,9 @@ class Choice:
     reason: str
 
 
+LOCAL = Choice("local", "engine local, as asked")
+
+
 def choose_for_study(
     asked: Asked, model: ModelSettings, *, commit: str | None, dtype: str, tasks: Sequence[Task]
 ) -> Choice:
@@ -77,7 +80,7 @@ def choose_for_study(
         The engine, and why.
     """
     if asked == "local":
-        return Choice("local", "engine local, as asked")
+        return LOCAL
     gib = weights_memory_gib(model.id, revision=commit, dtype="bfloat16", quantization="none")
     asks = {kind: sum(len(task.items) for task in tasks if task.kind == kind) for kind in ("generation", "options")}
     return choose_engine(
@@ -116,7 +119,7 @@ def choose_engine(
         The engine, and why.
     """
     if asked == "local":
-        return Choice("local", "engine local, as asked")
+        return LOCAL
     missing = _missing(device, dtype)
     if missing:
         return Choice("local", f"engine local, because {missing}")

@@ -77,6 +77,7 @@ class Check:
         detail: what was found, in a sentence.
         affects: (variant, task) of the numbers that a `fail` makes worthless, or that a `warn` speaks of.
         reasons: why, for each of `affects`; empty when `detail` speaks for all.
+        warns: (variant, task) of the numbers that a check which fails for others only warns of.
     """
 
     check: str
@@ -84,6 +85,7 @@ class Check:
     detail: str
     affects: tuple[tuple[str, str], ...] = ()
     reasons: tuple[str, ...] = ()
+    warns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,14 @@ def model_card(run: str, summary: Mapping[str, Any], settings: Mapping[str, Any]
     """
     facts = summary["facts"]
     base = model_name(facts["base_model"])
-    baseline = summary["variants"][facts["baseline"]]
+    baseline = summary["variants"].get(facts["baseline"], {})  # not yet measured, in a report of an unfinished study
     measured = [
-        (task_name(task), str(entry["n"]), accuracy_cell(baseline[task]), accuracy_cell(entry))
+        (
+            task_name(task),
+            str(entry["n"]),
+            accuracy_cell(baseline[task]) if task in baseline else "–",
+            accuracy_cell(entry),
+        )
         for task, entry in summary["variants"][run].items()
     ]
     changes = [(row[1], *row[3:5], row[-1]) for row in comparison_rows(summary) if row[0] == run]

@@ -54,7 +54,7 @@ def summarize(
     variants: dict[str, dict[str, Any]] = {}
     for (variant, task), measurement in measured.items():
         numbers = entry(facts, measurement) | validity(invalid, [(variant, task)])
-        variants.setdefault(variant, {})[task] = numbers | {"warnings": warnings(checks, (variant, task))}
+        variants.setdefault(variant, {})[task] = numbers | {"warnings": warnings(checks, tolerated, (variant, task))}
     pairs = pairs_with_baseline(facts, measured, resamples=resamples)
     pareto = standings(facts, measured, invalid, resamples=resamples)
     categories = [name for name in CATEGORIES if name in facts.categories.values()]
@@ -74,7 +74,7 @@ def summarize(
                 "check": check.check,
                 "status": check.status,
                 "detail": check.detail,
-                "affects": [list(key) for key in check.affects],
+                "affects": [list(key) for key in (*check.affects, *check.warns)],
             }
             for check in checks
         ],

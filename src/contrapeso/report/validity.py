@@ -22,9 +22,10 @@ def invalid_numbers(checks: Sequence[Check], tolerated: Collection[str]) -> dict
     return reasons
 
 
-def warnings(checks: Sequence[Check], key: Key) -> list[str]:
-    """Names of the checks that warn of a number."""
-    return [check.check for check in checks if check.status == "warn" and key in check.affects]
+def warnings(checks: Sequence[Check], tolerated: Collection[str], key: Key) -> list[str]:
+    """What is to be read beside a number: checks that warn of it, and checks that fail but were told to let it pass."""
+    named = [c.check for c in checks if key in c.warns or (c.status == "warn" and key in c.affects)]
+    return named + [f"{c.check} failed, allowed" for c in checks if c.check in tolerated and key in c.affects]
 
 
 def validity(invalid: Mapping[Key, str], keys: Sequence[Key]) -> dict[str, Any]:

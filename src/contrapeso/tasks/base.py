@@ -164,7 +164,10 @@ class Outcome:
 
         Raises:
             KeyError: a required key is missing.
+            TypeError: a value is not of its kind.
         """
+        if not all(isinstance(row[name], bool) for name in ("correct", "truncated", "stopped")):
+            raise TypeError("correct, truncated and stopped are true or false")
         return cls(
             **{name: row[name] for name in _SCALARS},
             detail=row.get("detail", ""),
