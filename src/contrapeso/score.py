@@ -75,10 +75,10 @@ def score_predictions(
         ResourceError: no worker process can be started.
     """
     folder, file = spider_folder(data), Path(predictions)
-    items = load_questions(folder, split, limit=limit)
-    answers = read_predictions(file, items)
     with Sandbox() as sandbox:
-        rows = judged_rows(items, answers, sandbox, rule=rule)
+        sandbox.start()  # while the files are read
+        items = load_questions(folder, split, limit=limit)
+        rows = judged_rows(items, read_predictions(file, items), sandbox, rule=rule)
     counted = [row for row in rows if "left_out" not in row]
     if not counted:
         raise DataError(f"{folder} leaves out every {split} question, so there is nothing to score")
