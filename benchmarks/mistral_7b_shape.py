@@ -6,6 +6,8 @@ what it costs with real weights, but nothing has taught these to end an answer: 
 nothing.
 
     python -m benchmarks.mistral_7b_shape --spider DIR --mmlu DIR --tokenizer DIR --work DIR [--tiny]
+
+A smaller card is stood in for by `--memory-gib`, `--dtype` and `--no-flash`; `docs/gpu-7b.md` says how far.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import Any, TypeVar
 
 from contrapeso import Study, load_study, run
 from contrapeso.data import load_mmlu, load_spider
+from contrapeso.store import StudyFolder
 from contrapeso.tasks.base import Item
 
 T = TypeVar("T")
@@ -50,6 +53,13 @@ class Scale:
 
 
 FULL = Scale(train=32, dev=64, per_subject=2)
+# One run, and every example four times, so that losses on the same examples can be compared.
+SMALL_CARD = Scale(
+    train=16,
+    dev=24,
+    per_subject=1,
+    overrides=("training.epochs=4", 'runs=[{name = "Fine-Tuned Run 1", learning_rate = 2e-4}]'),
+)
 TINY = Scale(
     train=8,
     dev=20,
@@ -191,7 +201,8 @@ def measure(study: Study, out: Path) -> dict[str, Any]:
         out: the study folder.
 
     Returns:
-        Seconds of every step, peak memory, versions, hardware, the audit, and what the second call said.
+        Seconds of every step, peak memory, the loss of every step of training, versions, hardware, the audit, and what
+        the calls said.
     """
     first, second = Watcher(), Watcher()
     started = time.perf_counter()
@@ -208,6 +219,8 @@ def measure(study: Study, out: Path) -> dict[str, Any]:
         "gpu_peak_gib": peak,
         "gpu_peak_so_far_gib": first.peaks_gib,
         "process_peak_gib": manifest["peak_memory"]["process_gib"],
+        "training": {run.name: _losses(StudyFolder(out).adapter(run.name)) for run in study.runs},
+        "said": first.said,
         "hardware": manifest["hardware"],
         "versions": manifest["versions"],
         "audit": [check for check in summary["audit"] if check["status"] != "ok"],
@@ -228,7 +241,24 @@ def prepare(arguments: argparse.Namespace, scale: Scale) -> Study:
         print(f"model made: {made}", flush=True)
     folders = {"model.id": work / "model", "target.data": work / "spider", "general.data": work / "mmlu"}
     located = [f"{key}={json.dumps(str(folder))}" for key, folder in folders.items()]
+    located.append(f"model.dtype={json.dumps(arguments.dtype)}")
     return load_study("mistral-7b", [*located, *scale.overrides, *(() if has_gpu() else WITHOUT_GPU)])
+
+
+def stand_in_for_a_smaller_card(memory_gib: float | None, *, flash: bool) -> None:
+    """Keep PyTorch from using what another card lacks; for this process, on its first GPU.
+
+    Args:
+        memory_gib: most memory that PyTorch may hold for tensors; CUDA itself takes some more. None is all there is.
+        flash: whether attention may use the kernels (flash, cuDNN) that cards before compute capability 8.0 lack.
+    """
+    import torch
+
+    if memory_gib is not None and torch.cuda.is_available():
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, memory_gib * 2**30 / total), 0)
+    torch.backends.cuda.enable_flash_sdp(flash)
+    torch.backends.cuda.enable_cudnn_sdp(flash)
 
 
 def has_gpu() -> bool:
@@ -251,6 +281,7 @@ def as_table(result: Mapping[str, Any]) -> str:
     lines += [f"| the same call again ({'; '.join(second['said'])}) | {second['seconds']:.1f} |"]
     lines += ["", "| largest so far after | GPU memory of tensors, GiB |", "| --- | ---: |"]
     lines += [f"| {step} | {peak:.2f} |" for step, peak in result["gpu_peak_so_far_gib"].items()]
+    lines += ["", *(f"{run}, loss by step: {training['loss']}" for run, training in result["training"].items())]
     lines += ["", f"GPU peak {result['gpu_peak_gib']} GiB, process peak {result['process_peak_gib']} GiB"]
     return "\n".join([*lines, json.dumps(result["hardware"]), json.dumps(result["versions"])])
 
@@ -263,10 +294,17 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder with Mistral's tokenizer")
     parser.add_argument("--work", type=Path, required=True, help="where everything is written; 16 GB")
     parser.add_argument("--tiny", action="store_true", help="a small model and a smaller slice, to test this script")
+    parser.add_argument("--dtype", default="auto", help="model.dtype, such as float16")
+    parser.add_argument("--memory-gib", type=float, help="most that PyTorch may hold on the GPU; takes a smaller slice")
+    parser.add_argument("--no-flash", action="store_true", help="attention as on cards before compute capability 8.0")
     arguments = parser.parse_args(words)
+    if arguments.memory_gib is not None and arguments.memory_gib <= 0:
+        parser.error(f"--memory-gib {arguments.memory_gib}: give a size above 0")
     if not (arguments.tiny or has_gpu()):
         parser.error("7 billion parameters in 4 bits need a CUDA GPU; --tiny runs the same steps on a CPU")
-    study = prepare(arguments, TINY if arguments.tiny else FULL)
+    full = FULL if arguments.memory_gib is None else SMALL_CARD
+    study = prepare(arguments, TINY if arguments.tiny else full)
+    stand_in_for_a_smaller_card(arguments.memory_gib, flash=not arguments.no_flash)
     work, filed = arguments.work.absolute(), arguments.work / "result.json"
     if filed.is_file():
         run(study, work / "study", reporter=Watcher())
@@ -274,6 +312,12 @@ def main(words: Sequence[str] | None = None) -> None:
         model = json.loads((work / "model.json").read_text(encoding="utf-8"))
         _write_json(filed, {"model": model, **measure(study, work / "study")})
     print(as_table(json.loads(filed.read_text(encoding="utf-8"))))
+
+
+def _losses(adapter: Path) -> dict[str, Any]:
+    """Loss and gradient norm (before clipping) of every step, from what training filed beside an adapter."""
+    history = json.loads((adapter / "training.json").read_text(encoding="utf-8"))["history"]
+    return {name: [step.get(name) for step in history] for name in ("loss", "grad_norm")}
 
 
 def _spider_entry(item: Item) -> dict[str, str]:

@@ -2,11 +2,23 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tiny import tiny_tokenizer
 
-from benchmarks.mistral_7b_shape import FULL, TINY, evenly, main, make_model, slice_mmlu, slice_spider
+from benchmarks.mistral_7b_shape import (
+    FULL,
+    SMALL_CARD,
+    TINY,
+    evenly,
+    main,
+    make_model,
+    slice_mmlu,
+    slice_spider,
+    stand_in_for_a_smaller_card,
+)
+from contrapeso import load_study
 from contrapeso.data import load_mmlu, load_spider, mmlu_folder, spider_folder
 
 POCKET_SPIDER, POCKET_MMLU = spider_folder("pocket"), mmlu_folder("pocket")
@@ -94,14 +106,16 @@ def test_the_script_measures_a_study_and_then_finds_nothing_to_do(
     tmp_path: Path, tokenizer: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = ["--spider", str(POCKET_SPIDER), "--mmlu", str(POCKET_MMLU), "--tokenizer", str(tokenizer)]
-    main([*folders, "--work", str(tmp_path / "work"), "--tiny"])
+    main([*folders, "--work", str(tmp_path / "work"), "--tiny", "--dtype", "bfloat16"])
     result = json.loads((tmp_path / "work" / "result.json").read_text())
     measured = [step for step in result["steps_seconds"] if step.startswith("measure")]
     assert len(measured) == 7  # base and two runs on both tasks, and the base with shots
     assert result["run_seconds"] >= sum(result["steps_seconds"].values())
     assert "nothing to do" in result["second_call"]["said"][0]
+    assert [len(run["loss"]) for run in result["training"].values()] == [1, 1]  # 8 examples, 8 to a step
+    assert json.loads((tmp_path / "work" / "study" / "manifest.json").read_text())["inputs"]["dtype"] == "bfloat16"
     capsys.readouterr()
-    main([*folders, "--work", str(tmp_path / "work"), "--tiny"])
+    main([*folders, "--work", str(tmp_path / "work"), "--tiny", "--dtype", "bfloat16"])
     assert "nothing to do" in capsys.readouterr().out
     assert json.loads((tmp_path / "work" / "result.json").read_text()) == result
 
@@ -114,3 +128,38 @@ def test_the_full_measurement_is_refused_without_a_gpu(
         main(["--spider", "s", "--mmlu", "m", "--tokenizer", "t", "--work", str(tmp_path / "work")])
     assert "--tiny" in capsys.readouterr().err
     assert not (tmp_path / "work").exists()
+
+
+def test_a_smaller_card_has_that_much_memory_and_no_newer_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    before = torch.backends.cuda.flash_sdp_enabled(), torch.backends.cuda.cudnn_sdp_enabled()
+    fractions: list[float] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=80 * 2**30))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, _: fractions.append(share))
+    try:
+        stand_in_for_a_smaller_card(14, flash=False)
+        assert not torch.backends.cuda.flash_sdp_enabled()
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        stand_in_for_a_smaller_card(100, flash=True)  # no more than there is
+        stand_in_for_a_smaller_card(None, flash=True)
+        assert torch.backends.cuda.flash_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_flash_sdp(before[0])
+        torch.backends.cuda.enable_cudnn_sdp(before[1])
+    assert fractions == [14 / 80, 1.0]
+
+
+def test_the_slice_for_a_small_card_leaves_batches_and_quantization_as_the_preset_has_them() -> None:
+    preset, small = load_study("mistral-7b"), load_study("mistral-7b", SMALL_CARD.overrides)
+    assert [run.name for run in small.runs] == [preset.runs[0].name]
+    assert small.runs[0] == preset.runs[0].model_copy(update={"epochs": small.runs[0].epochs})
+    assert (small.model, small.target, small.evaluate) == (preset.model, preset.target, preset.evaluate)
+
+
+def test_a_memory_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = ["--spider", "s", "--mmlu", "m", "--tokenizer", "t", "--work", str(tmp_path / "work")]
+    with pytest.raises(SystemExit):
+        main([*folders, "--memory-gib", "0"])
+    assert "--memory-gib" in capsys.readouterr().err

@@ -63,6 +63,11 @@ def adapted(base: LoadedModel, settings: LoraSettings, seed: int) -> Iterator[An
             # PEFT turns every input into float32 for its float32 matrices, only for autocast to turn it back: 8 % of a
             # step of a 7B model. Off for packs alone, so that ordinary runs stay what they were.
             lean = packed and base.device == "cuda" and base.dtype != "float32"
+            if base.dtype == "float16":
+                # TRL casts the matrices on a 4-bit base to bfloat16, as goes with bfloat16 arithmetic. In float16 they
+                # stay float32: the loss is scaled then, updates would be lost in 8 bits, and cards that compute in
+                # float16 have no bfloat16. TRL asks this wrapper, which goes; the base stays what it says it is.
+                vars(adapted)["is_loaded_in_4bit"] = False
             # Not peft.prepare_model_for_kbit_training for 4-bit bases: it casts the norms and the output layer to
             # float32 and leaves them so, and the base measured after training would be another model than before.
             with disable_input_dtype_casting(adapted, active=lean):
