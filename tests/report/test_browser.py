@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_study import BASE, FACTS, RUN_1, RUN_2, sources, study, with_outcomes
+from made_up_study import BASE, FACTS, RUN_1, RUN_2, SHOTS, sources, study, with_outcomes
 
 from contrapeso.report.measurement import Check, Measurement
 from contrapeso.report.page import render_page
@@ -164,6 +164,53 @@ def test_keys_move_through_the_list_and_slash_searches(opened: Opened) -> None:
     page.keyboard.press("/")
     page.keyboard.type("jjj")
     assert page.input_value("#query") == "jjj" and page.evaluate("document.activeElement.id") == "query"
+
+
+@pytest.mark.parametrize("place", ["nav a", "#parts th button", "[name=show]:checked", "#detail"])
+def test_slash_searches_from_anywhere_on_the_page(opened: Opened, place: str) -> None:
+    opened.page.locator(place).first.focus()
+    opened.page.keyboard.press("/")
+    assert opened.page.evaluate("document.activeElement.id") == "query" and opened.page.input_value("#query") == ""
+
+
+def test_a_slash_that_is_typed_is_searched_for(opened: Opened) -> None:
+    opened.page.focus("#query")
+    opened.page.keyboard.type("dev/0031")
+    assert opened.page.input_value("#query") == "dev/0031" and opened.page.locator("[role=option]").count() == 1
+
+
+def test_the_explorer_opens_on_the_first_run(opened: Opened) -> None:
+    names = opened.page.eval_on_selector_all("#variant option", "all => all.map(option => option.textContent)")
+    assert names == [RUN_1, RUN_2, SHOTS] and opened.page.input_value("#variant") == "1"
+
+
+@pytest.mark.parametrize(("withheld", "closed"), [(RUN_2, [RUN_2]), (BASE, [RUN_1, RUN_2, SHOTS])])
+def test_a_withheld_number_cannot_be_counted_from_the_items(
+    browser: Any, tmp_path: Path, withheld: str, closed: list[str]
+) -> None:
+    checks = [Check("unstopped_answers", "fail", "never stopped", ((withheld, "spider"),))]
+    file = tmp_path / "report.html"
+    summary = summarize(FACTS, MEASUREMENTS, checks=checks, resamples=100)
+    file.write_text(render_page(summary, sources(MEASUREMENTS)), encoding="utf-8")
+    opened = Opened(browser, file)
+    page = opened.ready()
+    for variant in (RUN_1, RUN_2, SHOTS):
+        page.select_option("#variant", label=RUN_1)
+        if RUN_1 not in closed:
+            page.click(".choice.lost")
+            page.select_option("#reason", label="timeout")
+        page.select_option("#variant", label=variant)
+        inputs = page.locator("[name=show]:not([value=all]), #reason")
+        disabled = inputs.evaluate_all("all => all.map(input => input.disabled)")
+        assert disabled == [variant in closed] * 6
+        if variant in closed:
+            assert page.locator("[role=option]").count() == 60 and page.inner_text("#count") == "480 of 480 items"
+            counts = page.eval_on_selector_all("[data-count]", "all => all.map(count => count.textContent)")
+            assert counts == ["480", "", "", "", "", ""]
+            whys = inputs.evaluate_all("all => all.map(i => [i.ariaDescription, i.closest('label').title])")
+            assert all(f"{withheld}: unstopped_answers: never stopped" in why for pair in whys for why in pair)
+            assert page.locator("#detail > .pair pre").count() == 2
+    opened.context.close()
 
 
 def test_every_control_is_reached_by_tab_and_has_a_name(opened: Opened) -> None:

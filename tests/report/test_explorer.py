@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_study import BASE, FACTS, RUN_1, RUN_2, mmlu, sources, spider, study, with_outcomes
+from made_up_study import BASE, FACTS, RUN_1, RUN_2, SHOTS, mmlu, sources, spider, study, with_outcomes
 
 from contrapeso.report.explorer import ANSWER_LIMIT, PERCENT_ZERO, explorer
 from contrapeso.report.highlight import code, marked_codes, tokens
@@ -61,6 +61,12 @@ def test_every_item_travels_with_every_answer() -> None:
                 o.reason.replace("_", " ") for o in measurement.outcomes
             ]
     assert [task["groups"][place] for place in task["group"]] == [o.group for o in measurements[0].outcomes]
+
+
+def test_runs_come_before_baselines_prompted_otherwise() -> None:
+    base, shots, run = spider(BASE, 0.3, seed=1), spider(SHOTS, 0.4, seed=2, note="3-shot"), spider(RUN_1, 0.5, seed=3)
+    (task,) = data_of([shots, base, run])["tasks"]
+    assert task["variants"] == [BASE, RUN_1, SHOTS]
 
 
 def test_probabilities_are_the_softmax_of_the_options() -> None:

@@ -5,13 +5,15 @@ import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
+from xml.etree import ElementTree
 
 import pytest
 from made_up_study import BASE, FACTS, RUN_1, RUN_2, SUBJECTS, sources, spider, study, with_outcomes
 
 from contrapeso.errors import StudyError
 from contrapeso.report import text
-from contrapeso.report.figures import charts, training_losses
+from contrapeso.report.figures import charts, to_svg, training_losses
 from contrapeso.report.measurement import Check
 from contrapeso.report.page import render_page
 from contrapeso.report.page_tables import part_tables, reason_tables
@@ -202,6 +204,36 @@ def test_training_losses_keep_their_mean_however_many_steps_there_are() -> None:
     # A straight line is its own running mean, to its very ends.
     assert [row["mean"] for row in rows] == pytest.approx([row["loss"] for row in rows])
     assert "training" not in charts(summarize(FACTS, study(), resamples=100), training={RUN_1: []})
+
+
+def test_labels_of_near_points_lie_apart_and_keep_lines_off_themselves() -> None:
+    first = {"variant": RUN_1, "loss": 0.002, "gain": 0.10, "loss_ci": [-0.007, 0.011], "gain_ci": [0.03, 0.15]}
+    second = {"variant": RUN_2, "loss": 0.011, "gain": 0.09, "loss_ci": [-0.005, 0.026], "gain_ci": [-0.09, 0.39]}
+    summary = summarize(FACTS, study(), resamples=100)
+    summary["tradeoff"] = [row | {"valid": True, "pareto": "uncertain"} for row in (first, second)]
+    picture = ElementTree.fromstring(to_svg(charts(summary)["tradeoff"]))
+    texts = [
+        (float(x), float(y), element.get("fill"), element.text)
+        for element in picture.iter("{http://www.w3.org/2000/svg}text")
+        if element.text in (BASE, RUN_1, RUN_2)
+        for x, y in [re.fullmatch(r"translate\(([-\d.]+),([-\d.]+)\)", element.get("transform", "")).groups()]
+    ]
+    # Each stands twice in one place: first in the colour of the paper, widened, then in its own.
+    placed = {name: (x, y) for x, y, fill, name in texts if fill != "#ffffff"}
+    halos = {name: (x, y) for x, y, fill, name in texts if fill == "#ffffff"}
+    assert placed == halos and set(placed) == {BASE, RUN_1, RUN_2}
+    heights = sorted(y for _, y in placed.values())
+    assert min(b - a for a, b in pairwise(heights)) > 13
+
+
+def test_a_legend_of_many_runs_is_no_wider_than_the_plot() -> None:
+    runs = {f"Fine-Tuned Run {number} of a long name": HISTORY for number in range(5)}
+    drawn = charts(summarize(FACTS, study(), resamples=100), training=runs)["training"]
+    width, few = (
+        float(ElementTree.fromstring(to_svg(chart)).get("width", ""))
+        for chart in (drawn, charts(summarize(FACTS, study(), resamples=100), training={"a": HISTORY})["training"])
+    )
+    assert width == pytest.approx(few, abs=12)
 
 
 @pytest.mark.parametrize(

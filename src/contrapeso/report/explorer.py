@@ -94,10 +94,10 @@ def explorer(summary: Mapping[str, Any], sources: Sources, words: Words, *, limi
 
 
 def _task(task: str, summary: Mapping[str, Any], sources: Sources, words: Words) -> Json:
-    """Columns of one task over the union of its items; the baseline is the first variant."""
+    """Columns of one task over the union of its items; the baseline comes first, then the runs, then other prompts."""
     baseline = summary["facts"]["baseline"]
     measurements = [measurement for measurement in sources.measurements if measurement.task == task]
-    measurements.sort(key=lambda measurement: measurement.variant != baseline)
+    measurements.sort(key=lambda measurement: (measurement.variant != baseline, bool(measurement.prompt_note)))
     rows = _rows(measurements, sources.items.get(task, {}))
     kind = measurements[0].kind
     entries = [summary["variants"].get(measurement.variant, {}).get(task) for measurement in measurements]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -28,18 +29,37 @@ Chart = Any  # any of altair's chart classes, which share no useful type
 # Okabe and Ito's palette without yellow: told apart with any colour vision, legible on white and on black.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 SANS = "'Helvetica Neue', Helvetica, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
-INK = "#222222"
-WIDTH = 460
+ACCURACY_WIDTH, TRAINING_WIDTH = 330, 400
+LEGEND_SIZE, LEGEND_SYMBOL = 13, 35
+LETTER = 0.56 * LEGEND_SIZE
+"""Mean width of a letter in the legend, in pixels."""
 MAX_POINTS = 400
 """Steps drawn for one run; more are averaged in equal blocks."""
 ENGLISH_WORDS = words_in("en")
 
 
+@dataclass(frozen=True)
+class Paint:
+    """The colours of a figure.
+
+    Attributes:
+        ink: of text, axes and baseline; `currentColor` lets an inlined SVG follow its page.
+        paper: of what the figure lies on, which keeps lines off its labels.
+        palette: of the variants other than the baseline, in order; `var(--name)` works in an inlined SVG.
+    """
+
+    ink: str = "#222222"
+    paper: str = "#ffffff"
+    palette: tuple[str, ...] = PALETTE
+
+
+ON_WHITE = Paint()
+
+
 def charts(
     summary: Summary,
     *,
-    ink: str = INK,
-    palette: Sequence[str] = PALETTE,
+    paint: Paint = ON_WHITE,
     font: str = SANS,
     training: Training | None = None,
     words: Words = ENGLISH_WORDS,
@@ -48,8 +68,7 @@ def charts(
 
     Args:
         summary: from `summarize`.
-        ink: colour of text and axes; `currentColor` lets an inlined SVG follow its page.
-        palette: colours of the variants other than the baseline, in order; `var(--name)` works in an inlined SVG.
+        paint: the colours.
         font: family of all text.
         training: run -> one dict a step with `step` and `loss`; rows without a loss are passed over.
         words: texts of axes and labels.
@@ -57,10 +76,10 @@ def charts(
     Returns:
         Name (`tradeoff`, `accuracy`, `training`) -> chart.
     """
-    colours = _colours(summary, palette, ink)
+    colours, ink = _colours(summary, paint), paint.ink
     drawn = {}
     if any(row["valid"] for row in summary["tradeoff"]):
-        drawn["tradeoff"] = tradeoff_chart(summary, colours, ink, words)
+        drawn["tradeoff"] = tradeoff_chart(summary, colours, ink=ink, paper=paint.paper, words=words)
     panels = [_accuracy(summary, task, colours, ink, words) for task in _tasks(summary)]
     if panels:
         drawn["accuracy"] = alt.vconcat(*panels, spacing=26)
@@ -111,7 +130,7 @@ def _accuracy(summary: Summary, task: str, colours: Mapping[str, str], ink: str,
         layers.append(
             guess.mark_text(align="left", dx=4, y=4, fontSize=10, color=ink, opacity=0.8).encode(text="label:N")
         )
-    return alt.layer(*layers).properties(width=WIDTH - 130, height=alt.Step(34))
+    return alt.layer(*layers).properties(width=ACCURACY_WIDTH, height=alt.Step(34))
 
 
 def training_losses(training: Training) -> list[Record]:
@@ -146,13 +165,15 @@ def _training(losses: list[Record], colours: Mapping[str, str], words: Words) ->
     x = alt.X("step:Q", title=words.page["x_training"], axis=alt.Axis(tickCount=6))
     y = alt.Y("loss:Q", title=words.page["y_training"], axis=alt.Axis(tickCount=5, labelExpr=label))
     scale = alt.Scale(domain=names, range=[colours.get(name, PALETTE[0]) for name in names])
-    legend = alt.Legend(title=None, orient="top", symbolStrokeWidth=3, symbolOpacity=1, labelLimit=0)
+    # As many names in a row as the plot is wide, or the drawing would grow to one side of it.
+    columns = max(1, int(TRAINING_WIDTH // (max(map(len, names)) * LETTER + LEGEND_SYMBOL)))
+    legend = alt.Legend(title=None, orient="top", symbolStrokeWidth=3, symbolOpacity=1, labelLimit=0, columns=columns)
     colour = alt.Color("name:N", scale=scale, legend=legend)
     base = alt.Chart(_inline(losses))
     return alt.layer(
         base.mark_line(strokeWidth=1, opacity=0.3).encode(x=x, y=y, color=colour),
         base.mark_line(strokeWidth=2).encode(x=x, y="mean:Q", color=colour),
-    ).properties(width=WIDTH, height=220)
+    ).properties(width=TRAINING_WIDTH, height=220)
 
 
 def _inline(rows: list[Record]) -> dict[str, Any]:
@@ -166,11 +187,11 @@ def _tasks(summary: Summary) -> list[str]:
     )
 
 
-def _colours(summary: Summary, palette: Sequence[str], ink: str) -> dict[str, str]:
+def _colours(summary: Summary, paint: Paint) -> dict[str, str]:
     """One colour a variant, the same in every figure; the baseline has that of the text."""
     baseline = summary["facts"]["baseline"]
     others = [variant for variant in summary["variants"] if variant != baseline]
-    return {baseline: ink} | {name: palette[i % len(palette)] for i, name in enumerate(others)}
+    return {baseline: paint.ink} | {name: paint.palette[i % len(paint.palette)] for i, name in enumerate(others)}
 
 
 def _colour(colours: Mapping[str, str], names: list[str]) -> alt.Color:
@@ -183,14 +204,14 @@ def _style(chart: Chart, ink: str, font: str) -> Chart:
         labelColor=ink,
         titleColor=ink,
         titleFontWeight="normal",
-        labelFontSize=11,
-        titleFontSize=12,
+        labelFontSize=12,
+        titleFontSize=13,
         grid=False,
         domainColor=ink,
         domainOpacity=0.5,
         tickColor=ink,
         tickOpacity=0.5,
-    ).configure_legend(labelColor=ink, labelFontSize=12)
+    ).configure_legend(labelColor=ink, labelFontSize=LEGEND_SIZE)
 
 
 def _specification(chart: Chart) -> dict[str, Any]:

@@ -16,13 +16,15 @@ from markupsafe import Markup
 
 from contrapeso.report import page_tables, text
 from contrapeso.report.explorer import Explorer, explorer
-from contrapeso.report.figures import PALETTE, charts, to_svg, training_losses
+from contrapeso.report.figures import PALETTE, Paint, charts, to_svg, training_losses
 from contrapeso.report.measurement import Sources
 from contrapeso.report.packing import visible
 from contrapeso.report.page_words import Words, verdict_sentences, words_in
 from contrapeso.report.paper import flatten
 
 Summary = Mapping[str, Any]
+
+SCRIPTS = ("page_item.js", "page.js")
 
 PAGE_LIMIT = 2_990_000
 """Bytes of a page; what the rest leaves of it is for the items."""
@@ -52,7 +54,7 @@ def render_page(summary: Summary, sources: Sources) -> str:
         # Whatever reaches the page is made visible first: no invisible character of a model or a name gets through.
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    script = Markup(loader.get_source(environment, "page.js")[0])
+    script = Markup("\n").join(Markup(loader.get_source(environment, name)[0]) for name in SCRIPTS)
     statuses = [row["status"] for row in summary["audit"]]
     fixed = {
         "summary": summary,
@@ -83,8 +85,9 @@ def render_page(summary: Summary, sources: Sources) -> str:
 def _figures(summary: Summary, sources: Sources, words: Words) -> dict[str, tuple[Markup, str]]:
     """Name -> (SVG with title and description, caption) of every figure with something to show."""
     # The page's style sheet gives the colours, one set for light and one for dark.
-    palette = [f"var(--variant-{number})" for number in range(1, 1 + len(PALETTE))]
-    drawn = charts(summary, ink="currentColor", palette=palette, training=sources.training, words=words)
+    palette = tuple(f"var(--variant-{number})" for number in range(1, 1 + len(PALETTE)))
+    paint = Paint(ink="currentColor", paper="var(--paper)", palette=palette)
+    drawn = charts(summary, paint=paint, training=sources.training, words=words)
     descriptions = {
         "tradeoff": " ".join(verdict_sentences(summary, words)),
         "accuracy": "; ".join(

@@ -24,8 +24,9 @@ ENGLISH = {
         "from {baseline} on the same items, in points. The exchange rate is {general} points lost for each {target} "
         "point gained.",
         "changes": "Against {baseline}",
-        "changes_note": "Paired on the same items. “Detectable” is the smallest difference, in points, that this "
-        "many items show with 80 % power.",
+        "changes_note": "Paired on the same items. p is that of the test which the verdict rests on, adjusted by Holm "
+        "over the runs: cluster-robust t for text-to-SQL over several databases, exact McNemar otherwise. "
+        "“Detectable” is the smallest difference, in points, that this many items show with 80 % power.",
         "parts": "Where it changed",
         "parts_note": "Accuracy in percent with its 95 % interval, and the difference from {baseline} in points. "
         "Sorted by the change of {first}, largest loss first; press a heading to sort by it. Intervals of small "
@@ -60,7 +61,7 @@ ENGLISH = {
         "were answered correctly.",
         "footer": "Intervals are 95 %. Accuracies: {methods}. Differences: paired bootstrap, by database for "
         "text-to-SQL and within subjects for multiple choice. Tests, adjusted by Holm: cluster-robust t for "
-        "text-to-SQL, exact McNemar for multiple choice. Resampling seed {seed}.",
+        "text-to-SQL over several databases, exact McNemar otherwise. Resampling seed {seed}.",
         "wilson": "Wilson",
         "cluster": "Wilson on the effective number of items where they cluster by database",
         "col_variant": "Variant",
@@ -154,7 +155,8 @@ ENGLISH = {
         "no_letter": "free generation would not have given a letter",
         "probabilities": "Probability of each option, in percent",
         "chosen": "chosen",
-        "withheld": "The audit withholds this variant's number: {reason}",
+        "withheld": "The audit withholds the number of {variant}: {reason}. So items are not counted or filtered by "
+        "right and wrong; all of them can be read.",
         "shortened": "… (shortened: {length} characters in all)",
         "left_out": "Left out of the numbers: {reason}",
     },

@@ -24,8 +24,10 @@ PORTUGUESE = {
         "em relação a {baseline} nos mesmos itens, em pontos. A taxa de troca é quantos pontos do {general} se "
         "perdem por ponto ganho no {target}.",
         "changes": "Em relação a {baseline}",
-        "changes_note": "Comparação pareada nos mesmos itens. “Detectável” é a menor diferença, em pontos, que este "
-        "número de itens revela com poder de 80 %.",
+        "changes_note": "Comparação pareada nos mesmos itens. O p é o do teste em que se apoia o veredito, ajustado "
+        "por Holm entre as execuções: t robusto a conglomerados em text-to-SQL com vários bancos de dados, McNemar "
+        "exato nos demais casos. “Detectável” é a menor diferença, em pontos, que este número de itens revela com "
+        "poder de 80 %.",
         "parts": "Onde mudou",
         "parts_note": "Acurácia em porcentagem, com intervalo de 95 %, e diferença em relação a {baseline}, em "
         "pontos. Em ordem da mudança de {first}, da maior perda ao maior ganho; clique em um cabeçalho para "
@@ -60,7 +62,8 @@ PORTUGUESE = {
         "foram respondidos corretamente.",
         "footer": "Intervalos de 95 %. Acurácias: {methods}. Diferenças: bootstrap pareado, por banco de dados em "
         "text-to-SQL e dentro de cada disciplina em múltipla escolha. Testes, com ajuste de Holm: t robusto a "
-        "conglomerados em text-to-SQL, McNemar exato em múltipla escolha. Semente da reamostragem: {seed}.",
+        "conglomerados em text-to-SQL com vários bancos de dados, McNemar exato nos demais casos. Semente da "
+        "reamostragem: {seed}.",
         "wilson": "Wilson",
         "cluster": "Wilson com o número efetivo de itens onde se agrupam por banco de dados",
         "col_variant": "Variante",
@@ -186,7 +189,8 @@ PORTUGUESE = {
         "no_letter": "a geração livre não teria dado uma letra",
         "probabilities": "Probabilidade de cada opção, em porcentagem",
         "chosen": "escolhida",
-        "withheld": "A auditoria retém o número desta variante: {reason}",
+        "withheld": "A auditoria retém o número de {variant}: {reason}. Por isso os itens não são contados nem "
+        "filtrados por certo e errado; todos podem ser lidos.",
         "shortened": "… (encurtada: {length} caracteres ao todo)",
         "left_out": "Fora dos números: {reason}",
     },

@@ -115,7 +115,12 @@ def train_run(
         if trainer.is_world_process_zero():
             write_folder(folders.adapter, lambda folder: save_adapter(model, folder))
         trainer.accelerator.wait_for_everyone()
-    history = tuple(entry for entry in trainer.state.log_history if "loss" in entry)
+    # In float16 a step whose gradients overflow is left out, and its norm is no number: no JSON holds that.
+    history = tuple(
+        {name: value for name, value in entry.items() if math.isfinite(value)}
+        for entry in trainer.state.log_history
+        if "loss" in entry
+    )
     losses = [entry["loss"] for entry in history[-10:]]
     return TrainingResult(
         steps=trainer.state.global_step,
