@@ -11,8 +11,9 @@ READY := $(VENV)/.ready
 run: $(READY)
 	$(BIN)/contrapeso run pocket --out results/pocket
 
+# One process a core, one thread each: torch's own threads would fight over the cores.
 test: $(READY)
-	$(BIN)/python -m pytest $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check .

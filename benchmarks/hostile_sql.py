@@ -32,6 +32,9 @@ def doubling(body: str, levels: int) -> str:
 LONG_TEXT = "(WITH RECURSIVE t(x) AS (SELECT 'a' UNION ALL SELECT x || x FROM t LIMIT 18) SELECT max(x) FROM t)"
 """A subquery that gives 131,072 letters."""
 
+NESTED_PRINTF = "printf('%s%*d', printf('%s%*d', printf('%*d', 60000, i), 60000, i), 60000, i)"
+"""A call that gives 180,000 letters."""
+
 _RUNAWAY = (
     ("recursion without end", "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"),
     ("recursion that gives rows nobody reads", "SELECT max(i) FROM " + numbers(10**12)),
@@ -64,6 +67,17 @@ _RUNAWAY = (
         "GLOB that starts anew at every letter",
         f"SELECT sum({LONG_TEXT} GLOB '*{'[a-z]' * 150}b*' || i) FROM {numbers(10**6)}",
     ),
+    ("printf that counts to a billion many times", f"SELECT printf('{'%.*c' * 50}'{', 1000000000, 1' * 50})"),
+    (
+        "format that counts to a billion in every row",
+        f"SELECT sum(format('%.*c', 1e9, i) IS NULL) FROM {numbers(10**8)}",
+    ),
+    (
+        "printf of long text over millions of rows",
+        f"SELECT sum(length(printf('%*d', 199999, i))) FROM {numbers(10**8)}",
+    ),
+    ("printf inside printf over millions of rows", f"SELECT sum(length({NESTED_PRINTF})) FROM {numbers(10**8)}"),
+    ("zeroblobs over millions of rows", f"SELECT sum(length(hex(zeroblob(99999 - i % 2)))) FROM {numbers(10**8)}"),
     ("replacing in long text", f"SELECT sum(length(replace({LONG_TEXT} || i, 'aaaaaaab', 'c'))) FROM {numbers(10**7)}"),
 )
 _TOO_LARGE = (
@@ -75,6 +89,10 @@ _TOO_LARGE = (
     ("group_concat of a long text", "SELECT length(group_concat(i)) FROM " + numbers(10**5)),
     ("json_group_array of a long text", "SELECT length(json_group_array(i)) FROM " + numbers(10**5)),
     ("replace that multiplies", f"SELECT replace({LONG_TEXT}, 'a', '{'x' * 1000}')"),
+    ("zeroblob of a gigabyte", "SELECT zeroblob(1000000000)"),
+    ("zeroblob of a gigabyte as text", "SELECT printf('%s', zeroblob(1e9))"),
+    ("few rows of zeroblobs", f"SELECT zeroblob(150000) FROM {numbers(1000)}"),
+    ("few rows of padded text", f"SELECT printf('%*d', 150000, i) FROM {numbers(1000)}"),
     ("hex that doubles", f"SELECT hex(hex({LONG_TEXT}))"),
     (
         "distinct rows that fill the memory",
@@ -103,9 +121,6 @@ _TOO_LARGE = (
     ("a megabyte of semicolons", ";" * 1_000_000),
 )
 _REFUSED = (
-    ("printf of a gigabyte", "SELECT printf('%*d', 1000000000, 1)"),
-    ("format of a gigabyte", "SELECT format('%.*c', 1000000000, 'x')"),
-    ("zeroblob of a gigabyte", "SELECT zeroblob(1000000000)"),
     ("randomblob of a gigabyte", "SELECT hex(randomblob(1e9))"),
     ("extension", "SELECT load_extension('evil.so')"),
     ("extension with an entry point, in capitals", "SELECT LOAD_EXTENSION('evil.so', 'start')"),

@@ -4,12 +4,15 @@ import itertools
 import math
 import random
 from collections import Counter
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from contrapeso.sql import (
     Result,
@@ -19,7 +22,9 @@ from contrapeso.sql import (
     judge,
     matching,
     official_form,
+    tolerance,
 )
+from contrapeso.sql.tolerance import cells_match
 
 Rows = list[tuple[Any, ...]]
 
@@ -263,6 +268,98 @@ def test_tables_alike_in_every_count_are_still_told_apart(rings: tuple[int, ...]
     other: Rows = [tuple(int(column in (i, (i + 1) % 12)) for column in range(12)) for i in range(12)]
     found = equivalent_unordered(table(list(map(tuple, rows))), table(shuffled(other, random.Random(3))))
     assert found is (rings == (12,))
+
+
+class TooMuchWorkError(AssertionError):
+    """More work than any comparison may cost."""
+
+
+@pytest.fixture
+def bounded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Ends a test at ten million cells looked at by refinement and by pairing; the total is its one entry."""
+    spent = [0]
+
+    def counting(function: Callable[..., Any], cells: Callable[..., int]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            spent[0] += cells(*arguments)
+            if spent[0] > 10_000_000:
+                raise TooMuchWorkError
+            return function(*arguments)
+
+        return counted
+
+    def size(rows: matching.Table, *_: object) -> int:
+        return len(rows) * len(rows[0])
+
+    monkeypatch.setattr(matching, "_colour_rows", counting(matching._colour_rows, size))
+    monkeypatch.setattr(matching, "_colour_columns", counting(matching._colour_columns, size))
+    monkeypatch.setattr(tolerance, "cells_match", counting(cells_match, lambda left, right: 1))
+    return spent
+
+
+def close_rows(columns: int, count: int) -> Rows:
+    chance = random.Random(5)
+    return [tuple(chance.choice(CHAIN[:3]) for _ in range(columns)) for _ in range(count)]
+
+
+def rings(count: int, size: int) -> Rows:
+    """Rings of ones in a square table: every row and every column holds two of them."""
+    columns = count * size
+    places = [(start + i, start + (i + 1) % size) for start in range(0, columns, size) for i in range(size)]
+    return [tuple(int(column in place) for column in range(columns)) for place in places]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ([(1.0,) * 6] * 50, close_rows(6, 50)),
+        ([(1.0,) * 6] * 300, close_rows(6, 300)),
+        ([(1.0,) * 8] * 400, close_rows(8, 400)),
+        (close_rows(5, 50_000), shuffled(close_rows(5, 50_001)[1:], random.Random(1))),
+        (close_rows(20, 20), shuffled(close_rows(20, 21)[1:], random.Random(1))),
+        (rings(1, 60), rings(2, 30)),
+        (rings(1, 120), rings(2, 60)),
+    ],
+    ids=["50 x 6", "300 x 6", "400 x 8", "50,000 x 5", "20 x 20", "rings of 60", "rings of 120"],
+)
+def test_tables_built_to_be_searched_for_ever_are_different_within_the_budget(
+    left: Rows, right: Rows, bounded: list[int]
+) -> None:
+    assert not equivalent_unordered(table(left), table(right))
+    assert bounded[0] > 0
+
+
+def test_a_table_of_close_values_with_more_columns_than_nested_calls_is_searched() -> None:
+    left = (*(CHAIN[0],) * 1_098, CHAIN[3], CHAIN[3])
+    right = (CHAIN[2], *(CHAIN[1],) * 1_099)  # one partner for the two last on the left
+    assert not equivalent_unordered(table([left]), table([right]))
+
+
+@pytest.mark.parametrize("count", [3, 60, 200])
+def test_many_close_rows_are_paired_where_sorting_does_not_pair_them(count: int) -> None:
+    chance = random.Random(count)
+    left: Rows = [(chance.uniform(1, 1 + 3e-6), chance.uniform(1, 1 + 3e-6)) for _ in range(count)]
+    right: Rows = [tuple(cell * (1 + chance.uniform(-9e-7, 9e-7)) for cell in row) for row in left]
+    by_sorting = [all(map(close, *pair)) for pair in zip(sorted(left), sorted(right), strict=True)]
+    assert count < 60 or not all(by_sorting)
+    chance.shuffle(right)
+    assert equivalent_unordered(table(left), table(right))
+    assert equivalent_strict(table(left), table(right), ordered=False)
+    spoilt = [*right[:-1], (right[-1][0], 1 + 9e-6)]
+    assert not equivalent_unordered(table(left), table(spoilt))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_rows_are_paired_where_and_only_where_a_perfect_matching_exists(seed: int) -> None:
+    chance = random.Random(seed)
+    columns, count = chance.randint(2, 3), chance.randint(5, 40)
+    left, right = [[tuple(chance.choice(CHAIN) for _ in range(columns)) for _ in range(count)] for _ in range(2)]
+    if seed % 2:
+        right = [tuple(chance.choice([near for near in CHAIN if close(cell, near)]) for cell in row) for row in left]
+        chance.shuffle(right)
+    near = [[all(map(close, mine, theirs)) for theirs in right] for mine in left]
+    matched = maximum_bipartite_matching(csr_matrix(near), perm_type="column")
+    assert equivalent_strict(table(left), table(right), ordered=False) is bool((matched >= 0).all())
 
 
 def test_strict_wants_columns_as_written_and_rows_in_the_order_asked_for() -> None:

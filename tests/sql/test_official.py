@@ -92,6 +92,11 @@ AS_OFFICIAL = [
     # The word "value" is left alone by eval_exec_match.
     ("SELECT 'value'", "SELECT 'value'", 1),
     ("SELECT 'value'", "SELECT '1'", 0),
+    # A word glued to a number is a word of its own; GO beside a point or a bracket is a name.
+    ("SELECT 1500.0", "SELECT 1.5e3DISTINCT", 1),
+    ("SELECT 31", "SELECT 0x1FGO and the rest", 1),
+    (NAMES, "SELECT name FROM singer GO. # and the rest", 0),
+    ("SELECT '0.67'", "SELECT printf('%.2f', 2.0 / 3)", 1),
     ("SELECT 'Ação'", "WITH x AS (SELECT 'Ação') SELECT * FROM x", 1),
 ]
 
@@ -152,3 +157,18 @@ def test_bytes_that_are_no_text_are_dropped_as_in_the_official_evaluator(sandbox
     assert spider(sandbox, path, "SELECT x FROM t", "SELECT t.x FROM t")
     assert spider(sandbox, path, "SELECT x FROM t", "SELECT 'ab'")
     assert not spider(sandbox, path, "SELECT x FROM t", "SELECT 'abc'")
+
+
+def test_the_replacement_character_itself_is_kept_as_in_the_official_evaluator(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "replaced.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "CREATE TABLE t (broken TEXT, sound TEXT); INSERT INTO t VALUES (CAST(x'ff' AS TEXT), char(65533));"
+    )
+    connection.close()
+    assert not spider(sandbox, path, "SELECT sound FROM t", "SELECT ''")
+    assert not spider(sandbox, path, "SELECT sound FROM t", "SELECT broken FROM t")
+    assert spider(sandbox, path, "SELECT broken FROM t", "SELECT ''")
+    assert spider(sandbox, path, "SELECT sound FROM t", "SELECT char(65533)")

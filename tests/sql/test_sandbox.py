@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.hostile_sql import numbers
 from contrapeso.errors import DataError, StudyError
 from contrapeso.sql import Limits, Result, Sandbox
 
@@ -63,6 +64,37 @@ def test_comments_and_a_closing_semicolon_are_no_second_statement(sandbox: Sandb
 def test_text_that_is_not_utf8_is_read_with_replacement(make_database: Callable[..., Path], sandbox: Sandbox) -> None:
     path = make_database("CREATE TABLE t(x); INSERT INTO t VALUES (CAST(x'61ff62' AS TEXT));")
     assert run_one(sandbox, path, "SELECT x FROM t").rows == (("a\ufffdb",),)
+
+
+@pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        ("printf('%.2f', 2.0 / 3)", "0.67"),
+        ("format('%s-%04d', 'a', 7)", "a-0007"),
+        ("zeroblob(3)", b"\0\0\0"),
+        ("printf('%*d', 1000000000, 1)", None),  # a text past the limit is NULL
+        ("printf('%.1000000000f', 1.0)", None),
+        ("printf('%.*c', 10000000, 'x')", None),
+        ("length(printf('%*s', 199999, 'a'))", 199_999),
+    ],
+)
+def test_printf_format_and_zeroblob_give_what_fits_the_limit_on_lengths(
+    sandbox: Sandbox, database: Path, call: str, value: object
+) -> None:
+    assert run_one(sandbox, database, f"SELECT {call}").rows == ((value,),)
+
+
+def test_sqlite_itself_may_take_half_of_the_memory_of_a_worker(database: Path) -> None:
+    # Texts of 20,000 letters to sort, 40 MB of them and 600 MB: these would still fit the address space.
+    sorting = "SELECT max(x) FROM (SELECT hex(zeroblob(10000)) || i AS x FROM {} ORDER BY 1 LIMIT 9 OFFSET {})"
+    with Sandbox(workers=1, limits=Limits(memory_megabytes=1_024)) as roomy:
+        few, many = [roomy.run([(database, sorting.format(numbers(n), n - 1))])[0] for n in (2_000, 30_000)]
+    assert (few.reason, many.reason, many.detail) == ("ok", "too_large", "the query needs more memory than the limit")
+
+
+def test_a_like_pattern_may_have_a_thousand_bytes(sandbox: Sandbox, database: Path) -> None:
+    results = sandbox.run([(database, f"SELECT 'b' LIKE '{'a' * length}'") for length in (1_000, 1_001)])
+    assert [result.reason for result in results] == ["ok", "too_large"]
 
 
 def test_a_path_with_special_signs_is_the_file_it_names(make_database: Callable[..., Path], sandbox: Sandbox) -> None:

@@ -10,8 +10,8 @@ from benchmarks.sandbox_fuzz import snapshot
 from contrapeso.sql import Limits, Sandbox
 
 # The reasons are those of the limits everyone gets; smaller limits only reach them sooner. In order of `HOSTILE`, with
-# the default limits on two cores of a cloud machine: 1 to 5 s for a query that its steps stop; 10 s of processor time
-# for the four whose steps are slow inside (instr, LIKE, GLOB, replace); 2 s where memory fills up; else below 0.1 s.
+# the default limits on two cores of a cloud machine: 1 to 5 s for a query that its steps stop; 20 s of processor time
+# for those whose steps are slow inside (instr, LIKE, GLOB, replace, printf); 2 s where memory fills up; else 0.1 s.
 QUICK = Limits(steps=10_000_000, cpu_seconds=2, memory_megabytes=128)
 NEIGHBOURS = {
     "SELECT name FROM singer WHERE w > 65": (("Eva",),),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contrapeso.errors import DataError
@@ -69,6 +69,7 @@ WORDS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(NAMES | WORDS, min_size=3, max_size=6, unique_by=str.casefold))
 def test_ddl_of_any_names_builds_the_same_schema_again(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]

@@ -50,10 +50,12 @@ def not_valid(entry: Mapping[str, Any]) -> str:
 
 def accuracy_cell(entry: Mapping[str, Any]) -> str:
     """Accuracy with its interval and the audit checks that warn of it, or why there is none."""
-    if not entry["valid"]:
-        return not_valid(entry)
-    warnings = f" (warning: {', '.join(entry['warnings'])})" if entry.get("warnings") else ""
-    return f"{percent(entry['accuracy'])} {span(entry['ci'])}{warnings}"
+    warnings = f" (warning: {', '.join(entry['warnings'])})" if entry["valid"] and entry.get("warnings") else ""
+    return _accuracy(entry) + warnings
+
+
+def _accuracy(entry: Mapping[str, Any]) -> str:
+    return f"{percent(entry['accuracy'])} {span(entry['ci'])}" if entry["valid"] else not_valid(entry)
 
 
 def rate_cell(tradeoff: Mapping[str, Any]) -> str:
@@ -206,10 +208,14 @@ def summary_table(summary: Summary) -> Table:
         table.add_column(escape(task_name(task)))
     target, general = (escape(task_name(summary["facts"][key])) for key in ("target", "general"))
     table.add_column(f"{general} lost per {target} gained")
+    warnings: dict[str, None] = {}
     for variant, entries in summary["variants"].items():
         cells = []
         for task in tasks:
-            cell = accuracy_cell(entries[task]) if task in entries else "–"
+            cell = _accuracy(entries[task]) if task in entries else "–"
+            if task in entries and entries[task]["valid"] and entries[task]["warnings"]:
+                cell += " *"
+                warnings |= dict.fromkeys(entries[task]["warnings"])
             change = changes.get((variant, task))
             if change and change["valid"]:
                 cell += (
@@ -217,6 +223,9 @@ def summary_table(summary: Summary) -> Table:
                 )
             cells.append(escape(cell))
         table.add_row(escape(variant), *cells, escape(rates.get(variant, "–")))
+    if warnings:
+        table.caption = escape(f"* the audit warns: {', '.join(warnings)}")
+        table.caption_justify = "left"
     return table
 
 

@@ -14,11 +14,14 @@ Where `spider` answers and the official evaluator does not, or not safely; each 
 * blank text: there an IndexError. (Comments or a lone `;` run there and give no rows, and so they do here.)
 * statements that are no query (DROP, INSERT, PRAGMA, ATTACH, EXPLAIN): there they are carried out, on a file that can
   be written to, and match an empty gold result; here refused.
-* queries past the limits of the sandbox, or with a function it denies (`printf`, `randomblob`, ...): there they run,
-  for hours if need be, since its time limit cannot interrupt SQLite.
+* queries past the limits of the sandbox, or with `randomblob`, which it denies: there they run, for hours if need be,
+  since its time limit cannot interrupt SQLite.
 * wide results whose columns are alike: there all orders of the columns are tried (nine columns of NULL are 387 million,
-  20 never end); here the search is refined (`matching.py`) and agrees wherever the other one ends.
+  20 never end); here the search is refined (`matching.py`) and agrees wherever the other one ends, but for tables built
+  to spend its budget, which are wrong.
 * queries of more than 10,000 tokens or parentheses 100 deep: there an error of its parser; here judged like others.
+* a word DISTINCT or GO behind `@`, `$`, `:`, `#` or a backslash, where SQLite takes none: there it is kept, here it is
+  read as a word; the query fails either way.
 * queries with random(): there gold and prediction draw each their own; here a prediction written like the gold is run
   once with it, and right.
 * a gold query that does not run: there an AssertionError ends the whole evaluation; here that item alone is wrong.
@@ -33,8 +36,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from contrapeso.sql.matching import Permutation, find_permutation, number_cells, permuted
-from contrapeso.sql.sandbox import Result
+from contrapeso.sql.matching import Budget, Permutation, find_permutation, number_cells, permuted
+from contrapeso.sql.sandbox import BrokenText, Result
 from contrapeso.sql.tokens import first_word, orders_rows, tokenize
 from contrapeso.sql.tolerance import cells_match, coarse_cells, rows_pair_up
 
@@ -43,14 +46,15 @@ _CURRENT_YEAR = re.compile(r"YEAR\s*\(\s*CURDATE\s*\(\s*\)\s*\)\s*", re.IGNORECA
 _OFFICIAL_TOKEN = re.compile(
     r"""\s+|(?:--|\#\ )[^\r\n]*|/\*.*?(?:\*/|\Z)
       | '[^'\\]*(?:(?:''|\\'|\\)[^'\\]*)*' | "[^"\\]*(?:(?:""|\\"|\\)[^"\\]*)*"
-      | `[^`]*` | (?<![\w\])])\[[^][]+\] | \w[\w$\#]* | .""",
+      | `[^`]*` | (?<![\w\])])\[[^][]+\] | 0[xX][\da-fA-F]+ | \d+(?:\.\d+)?[eE]-?\d+
+      | (?P<name>GO(?=\s*\.|\()|(?<=\.)GO(?!\w)) | \w[\w$\#]* | .""",
     re.VERBOSE | re.DOTALL,
 )
 # Blanks and one-line comments behind a semicolon belong to its statement, `# ` included, which SQLite does not know.
 _REST_OF_LINE = re.compile(r"(?:[^\S\r\n]|(?:--|# )[^\r\n]*[\r\n]?)*")
 _MAY_CHANGE = re.compile("distinct|;|GO", re.IGNORECASE)  # most queries hold none of them and need no tokens
 _MAY_SAY_NOTHING = ("", "-", "/", ";", "\ufeff")
-_BROKEN_TEXT = "\ufffd"  # what the sandbox puts for bytes that are no UTF-8
+_REPLACEMENT = "\ufffd"  # in every `BrokenText`, and perhaps in sound text
 _NO_ROWS = "SELECT NULL WHERE 0"
 
 
@@ -66,7 +70,7 @@ def equivalent_unordered(gold: Result, predicted: Result) -> bool:
         predicted: what the predicted query gave.
 
     Returns:
-        False also when either query failed.
+        False also when either query failed, and for tables so alike that `matching.Budget` is spent on them.
     """
     if not _comparable(gold, predicted):
         return False
@@ -76,13 +80,16 @@ def equivalent_unordered(gold: Result, predicted: Result) -> bool:
     if coarse is None:
         return False
     first, second = coarse
+    budget = Budget.for_tables(len(gold.rows), gold.columns)
 
     def pairs_up(permutation: Permutation) -> bool:
         return rows_pair_up(
-            (gold.rows, first), (_reordered(predicted.rows, permutation), permuted(second, permutation))
+            (gold.rows, first),
+            (_reordered(predicted.rows, permutation), permuted(second, permutation)),
+            budget=budget,
         )
 
-    return find_permutation(first, second, width=gold.columns, accept=pairs_up) is not None
+    return find_permutation(first, second, budget=budget, accept=pairs_up) is not None
 
 
 def equivalent_strict(gold: Result, predicted: Result, *, ordered: bool) -> bool:
@@ -94,7 +101,7 @@ def equivalent_strict(gold: Result, predicted: Result, *, ordered: bool) -> bool
         ordered: whether the gold query itself ends in ORDER BY. Rows it leaves tied count as ordered too.
 
     Returns:
-        False also when either query failed. Cells compare as in `equivalent_unordered`.
+        False also when either query failed or the budget is spent. Cells compare as in `equivalent_unordered`.
     """
     if not _comparable(gold, predicted):
         return False
@@ -108,7 +115,10 @@ def equivalent_strict(gold: Result, predicted: Result, *, ordered: bool) -> bool
     if coarse is None:
         return False
     first, second = coarse
-    return Counter(first) == Counter(second) and rows_pair_up((gold.rows, first), (predicted.rows, second))
+    budget = Budget.for_tables(len(gold.rows), gold.columns)
+    return Counter(first) == Counter(second) and rows_pair_up(
+        (gold.rows, first), (predicted.rows, second), budget=budget
+    )
 
 
 def equivalent_spider(gold: Result, predicted: Result, *, ordered: bool) -> bool:
@@ -135,10 +145,11 @@ def equivalent_spider(gold: Result, predicted: Result, *, ordered: bool) -> bool
     if gold is predicted:
         return True
     as_text = repr(gold.rows), repr(predicted.rows)
+    if any(_REPLACEMENT in text for text in as_text):
+        gold, predicted = _without_broken_bytes(gold), _without_broken_bytes(predicted)
+        as_text = repr(gold.rows), repr(predicted.rows)
     if as_text[0] == as_text[1]:  # alike to the type of each cell, as most are
         return True
-    if any(_BROKEN_TEXT in text for text in as_text):
-        gold, predicted = _without_broken_text(gold), _without_broken_text(predicted)
     left, right = [list(map(_official_sort, result.rows)) for result in (gold, predicted)]
     if ordered:
         if left != right:
@@ -165,10 +176,11 @@ def judge(
     """
     official_order = "order by" in official_form(gold_sql).lower()
     order = "order" in gold_sql.lower() and orders_rows(tokenize(gold_sql))
+    unordered = equivalent_unordered(gold, predicted)
     return {
-        "unordered": equivalent_unordered(gold, predicted),
+        "unordered": unordered,
         "spider": equivalent_spider(official_gold, official_predicted, ordered=official_order),
-        "strict": equivalent_strict(gold, predicted, ordered=order),
+        "strict": unordered and equivalent_strict(gold, predicted, ordered=order),  # it implies the other
     }
 
 
@@ -197,7 +209,7 @@ def _official_tokens(sql: str) -> Iterator[str]:
         text = token.group()
         if text.lower() != "distinct":
             yield text
-        if text in (";", "GO"):  # GO ends a statement in other dialects
+        if text == ";" or (text == "GO" and not token["name"]):  # GO ends a statement in other dialects
             if rest := _REST_OF_LINE.match(sql, token.end()):
                 yield rest.group().rstrip(" \t\r\n")
             return
@@ -211,16 +223,17 @@ def _comparable(gold: Result, predicted: Result) -> bool:
 def _same_bag(gold: Result, predicted: Result) -> bool:
     """Whether two tables of one shape are the same bag of rows, cells compared exactly, for some order of columns."""
     first, second = number_cells(gold.rows, predicted.rows)
-    return find_permutation(first, second, width=gold.columns, accept=lambda permutation: True) is not None
+    budget = Budget.for_tables(len(gold.rows), gold.columns)
+    return find_permutation(first, second, budget=budget) is not None
 
 
 def _reordered(rows: tuple[tuple[Any, ...], ...], permutation: Permutation) -> list[tuple[Any, ...]]:
     return [tuple([row[column] for column in permutation]) for row in rows]
 
 
-def _without_broken_text(result: Result) -> Result:
+def _without_broken_bytes(result: Result) -> Result:
     """The result as the official evaluator reads it, which drops bytes that are no UTF-8."""
-    rows = [tuple([c.replace(_BROKEN_TEXT, "") if isinstance(c, str) else c for c in row]) for row in result.rows]
+    rows = [tuple([cell.dropped if isinstance(cell, BrokenText) else cell for cell in row]) for row in result.rows]
     return replace(result, rows=tuple(rows))
 
 

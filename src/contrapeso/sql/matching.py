@@ -13,15 +13,38 @@ refinement end with "no" when the budget is spent; every "yes" has been checked 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 # Rows of cell numbers. A negative number stands for several values that are close but not equal (`tolerance.py`).
 Table = Sequence[Sequence[int]]
 Permutation = tuple[int, ...]
 
-# Cells looked at in one search, or this many times the table for large ones. Those 364 took two looks at most.
-BUDGET_CELLS = 20_000_000
-BUDGET_LOOKS = 20
+# Cells looked at in one comparison, or this many times both tables for large ones; less than a second either way.
+# Those 364 searches looked at their tables twice at most.
+BUDGET_CELLS = 4_000_000
+BUDGET_LOOKS = 8
+
+
+class Budget:
+    """How many cells one comparison may still look at, in the search for columns and in the pairing of rows together.
+
+    Counted, not timed, so that a verdict is the same on every machine.
+    """
+
+    def __init__(self, cells: int) -> None:
+        self.cells = cells
+
+    @classmethod
+    def for_tables(cls, rows: int, columns: int) -> Budget:
+        """The budget to compare two tables of this size."""
+        return cls(max(BUDGET_CELLS, BUDGET_LOOKS * 2 * rows * columns))
+
+    def take(self, cells: int) -> bool:
+        """Take so many cells, or nothing when fewer are left; whether it took them."""
+        if cells > self.cells:
+            return False
+        self.cells -= cells
+        return True
 
 
 def number_cells(
@@ -42,19 +65,21 @@ def permuted(rows: Table, permutation: Permutation) -> list[tuple[int, ...]]:
 
 
 def find_permutation(
-    first: Table, second: Table, *, width: int, accept: Callable[[Permutation], bool]
+    first: Table, second: Table, *, budget: Budget, accept: Callable[[Permutation], bool] = lambda permutation: True
 ) -> Permutation | None:
     """Find an order of the second table's columns in which both tables hold the same bag of rows.
 
     Args:
-        first: rows of cell numbers (`number_cells`).
+        first: rows of cell numbers (`number_cells`); one at least.
         second: as many rows, of the same width.
-        width: number of columns of both.
+        budget: what the search may cost; `accept` may draw on it too.
         accept: a further condition on a permutation under which the bags agree.
 
     Returns:
-        `permutation[i]` is the column of `second` that corresponds to column i of `first`; None when there is none.
+        `permutation[i]` is the column of `second` that corresponds to column i of `first`; None when there is none,
+        or none was found within the budget.
     """
+    width = len(first[0])
     bag = Counter(map(tuple, first))
 
     def works(permutation: Permutation) -> bool:
@@ -79,6 +104,7 @@ def find_permutation(
         permuted(first, tuple(kind[0] for kind in kinds_first)),
         permuted(second, tuple(kind[0] for kind in kinds_second)),
         lambda permutation: works(expanded(permutation)),
+        budget,
     )
     found = search.search([len(kind) for kind in kinds_first], [len(kind) for kind in kinds_second])
     return None if found is None else expanded(found)
@@ -95,35 +121,39 @@ def _kinds_of_columns(table: Table) -> list[list[int]]:
 class _Search:
     """Refinement with backtracking over the columns that refinement leaves alike."""
 
-    def __init__(self, first: Table, second: Table, works: Callable[[Permutation], bool]) -> None:
-        self.first, self.second, self.works = first, second, works
-        self.cells = max(1_000, 2 * len(first) * len(first[0]))  # small tables cost no less than this
-        self.cells_left = max(BUDGET_CELLS, BUDGET_LOOKS * self.cells)
+    def __init__(self, first: Table, second: Table, works: Callable[[Permutation], bool], budget: Budget) -> None:
+        self.first, self.second, self.works, self.budget = first, second, works, budget
+        self.cells = max(1_000, 2 * len(first) * len(first[0]))  # a look at small tables costs no less than this
 
     def search(self, colours_first: list[int], colours_second: list[int]) -> Permutation | None:
-        """Extend a colouring of columns to a permutation that works."""
-        refined = self._refine(colours_first, colours_second)
-        if refined is None:
-            return None
-        colours_first, colours_second = refined
-        alike = _smallest_shared_colour(colours_first)
-        if alike is None:
-            place = {colour: column for column, colour in enumerate(colours_second)}
-            permutation = tuple(place[colour] for colour in colours_first)
-            return permutation if self.works(permutation) else None
-        new = max(colours_first) + 1
-        chosen = colours_first.index(alike)
-        for column, colour in enumerate(colours_second):
-            if colour == alike:
-                found = self.search(_with(colours_first, chosen, new), _with(colours_second, column, new))
-                if found is not None:
-                    return found
+        """Extend a colouring of columns to a permutation that works, depth first; None also when the budget is spent.
+
+        The way back is a list, since a table may have more columns than Python allows nested calls.
+        """
+        ways = [iter([(colours_first, colours_second)])]
+        while ways:
+            colours = next(ways[-1], None)
+            if colours is None:
+                ways.pop()
+                continue
+            if self.budget.cells < self.cells:
+                return None
+            refined = self._refine(*colours)
+            if refined is None:
+                continue
+            alike = _smallest_shared_colour(refined[0])
+            if alike is not None:
+                ways.append(_choices(*refined, alike))
+                continue
+            place = {colour: column for column, colour in enumerate(refined[1])}
+            permutation = tuple(place[colour] for colour in refined[0])
+            if self.works(permutation):
+                return permutation
         return None
 
     def _refine(self, colours_first: list[int], colours_second: list[int]) -> tuple[list[int], list[int]] | None:
         """Refine colours of columns until stable; None when the tables are seen to differ or the budget is spent."""
-        while self.cells_left > 0:
-            self.cells_left -= self.cells
+        while self.budget.take(self.cells):
             names: dict[Hashable, int] = {}
             rows_first = _colour_rows(self.first, colours_first, names)
             rows_second = _colour_rows(self.second, colours_second, names)
@@ -138,6 +168,14 @@ class _Search:
                 return next_first, next_second
             colours_first, colours_second = next_first, next_second
         return None
+
+
+def _choices(colours_first: list[int], colours_second: list[int], alike: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Colourings in which the first column of a shared colour corresponds to one of those of the other table."""
+    new, chosen = max(colours_first) + 1, colours_first.index(alike)
+    for column, colour in enumerate(colours_second):
+        if colour == alike:
+            yield _with(colours_first, chosen, new), _with(colours_second, column, new)
 
 
 def _with(colours: list[int], column: int, colour: int) -> list[int]:

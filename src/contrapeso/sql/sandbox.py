@@ -5,14 +5,14 @@ with a reason, never an exception; a database that cannot be read is a `DataErro
 
 How long a query may run is counted in steps of SQLite's virtual machine, so the verdict on a slow query is the same on
 a fast machine and a busy one (it may change with the version of SQLite). Some steps are slow inside: a LIKE or `instr`
-on a long text takes 0.1 s. So the worker of a query that has used `cpu_seconds` of processor time is ended, however
-busy the machine is; the wall clock, the last net, is for a worker that stands still. In sum, n queries take at most n
-times `cpu_seconds` of processor time, shared among the workers, be they all hostile.
+on a long text takes 0.1 s, a `printf` of 10^9 letters 6 s (and gives NULL). So the worker of a query that has used
+`cpu_seconds` of processor time is ended, however busy the machine is; the wall clock, the last net, is for a worker
+that stands still. In sum, n queries take at most n times `cpu_seconds`, shared among the workers, be they all hostile.
 
 A query reads tables, views and `sqlite_master` of its own file, with SQLite's scalar, aggregate and window functions.
 Refused: writing in any form, ATTACH, PRAGMA and its table functions, temporary objects, extensions, functions that
-make or touch files or gigabytes (`worker.DENIED_FUNCTIONS`), and virtual tables (fts, rtree, json_each, dbstat), whose
-code counts no steps. How a worker is held is told in `worker.py`.
+touch files and `randomblob` (`worker.DENIED_FUNCTIONS`), and virtual tables (fts, rtree, json_each, dbstat), whose code
+counts no steps. How a worker is held is told in `worker.py`.
 
 Not covered: this bounds SQL, it is no jail for native code, so a flaw in SQLite itself would run with the rights of the
 user. `random()` and the current time are readable, so such a query may differ from run to run. Needs a POSIX system.
@@ -53,8 +53,8 @@ class Limits:
     Attributes:
         steps: steps of SQLite's virtual machine; about two seconds' worth, and six times the 31 million that
             the dearest gold query of Spider takes.
-        cpu_seconds: processor time after which the worker is ended; wide, since `steps` is what should decide:
-            the dearest gold query of Spider takes 0.6, and 200 million steps take 1 to 7.
+        cpu_seconds: processor time after which the worker is ended; wide, since `steps` is what should decide, on a
+            machine half as fast too: the dearest gold query of Spider takes 0.6, and 200 million steps take 1 to 7.
         seconds: wall clock after which the worker is killed; only a worker that stands still reaches it.
         rows: rows of a result; the longest gold result of Spider has 20,662.
         cells: rows times columns of a result; the largest there has 41,324.
@@ -65,8 +65,8 @@ class Limits:
     """
 
     steps: int = 200_000_000
-    cpu_seconds: float = 10.0
-    seconds: float = 60.0
+    cpu_seconds: float = 20.0
+    seconds: float = 120.0
     rows: int = 50_000
     cells: int = 250_000
     result_bytes: int = 4_000_000
@@ -80,13 +80,19 @@ class Limits:
                 raise StudyError(f"the limit {name}={value} of the SQL sandbox is too small; give more than {least}")
 
 
+class BrokenText(str):
+    """A text with bytes that are no UTF-8: U+FFFD stands for them in it, and `dropped` is the text without them."""
+
+    dropped: str
+
+
 @dataclass(frozen=True)
 class Result:
     """What a query gave.
 
     Attributes:
         columns: number of columns, known also when there is no row; 0 when the query failed.
-        rows: the rows, each with None, int, float, str and bytes as SQLite stores them.
+        rows: the rows, each with None, int, float, str (`BrokenText` where it is no UTF-8) and bytes, as stored.
         reason: `ok`, or one word on why there is no result: `empty` (no SQL at all), `not_sql` (prose), `refused`
             (anything but one statement that reads tables), `syntax`, `unknown_table`, `unknown_column`,
             `ambiguous_column`, `misuse` (of an aggregate, a function or a compound), `error` (anything else SQLite
@@ -280,5 +286,15 @@ def _result(reply: dict[str, Any], database: Path) -> Result:
         return Result(0, (), reason, detail)
     rows = reply["rows"]
     if reply["binary"]:
-        rows = [[bytes.fromhex(cell["hex"]) if isinstance(cell, dict) else cell for cell in row] for row in rows]
+        rows = [[_unpacked(cell) if isinstance(cell, dict) else cell for cell in row] for row in rows]
     return Result(reply["columns"], tuple(map(tuple, rows)))
+
+
+def _unpacked(cell: dict[str, str]) -> bytes | BrokenText:
+    """A cell that JSON cannot hold."""
+    if "blob" in cell:
+        return bytes.fromhex(cell["blob"])
+    raw = bytes.fromhex(cell["text"])
+    text = BrokenText(raw.decode("utf-8", "replace"))
+    text.dropped = raw.decode("utf-8", "ignore")
+    return text

@@ -3,7 +3,9 @@
 "Within a relative 1e-6" is not transitive (a is close to b, b to c, a not to c), so no rounding can stand for it:
 whatever the digits kept, two close numbers may round apart. Two steps do it soundly. `coarse_cells` gives equal numbers
 to all cells that could be close, directly or through others: different numbers prove two rows different. `rows_pair_up`
-then pairs the rows of equal numbers one to one, every pair close cell by cell.
+then pairs the rows of equal numbers one to one, every pair close cell by cell; where sorting does not pair them, by a
+search that costs the square of their number. A group too large for what is left of the budget (some 800 rows of six
+columns, all of them close and in no common order) counts as unpaired, a "no" that may be wrong.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from collections.abc import Hashable, Sequence
 from itertools import chain
 from typing import Any
 
+from contrapeso.sql.matching import Budget
+
 RELATIVE_TOLERANCE = 1e-6
-# Rows of one coarse kind that are paired by search when sorting does not pair them; real results have a handful.
-_LARGEST_SEARCH = 400
+_PASSES = 4  # over all cells, by the steps that cost no square: grouping, comparing, sorting, comparing again
 
 Rows = Sequence[tuple[Any, ...]]
 CoarseRows = Sequence[tuple[int, ...]]
@@ -82,21 +85,27 @@ def _join_close_values(numeric: dict[float | int, bool]) -> dict[Hashable, int]:
     return classes
 
 
-def rows_pair_up(first: tuple[Rows, CoarseRows], second: tuple[Rows, CoarseRows]) -> bool:
+def rows_pair_up(first: tuple[Rows, CoarseRows], second: tuple[Rows, CoarseRows], *, budget: Budget) -> bool:
     """Whether rows of equal coarse cells can be paired one to one so that all cells of a pair match.
 
     Args:
-        first: rows and their coarse cells.
+        first: rows, at least one, and their coarse cells.
         second: the same for the other table; the bags of coarse rows are equal.
+        budget: what the pairing may cost; what it does cost is taken from it.
+
+    Returns:
+        False also when the budget does not suffice to tell.
     """
+    if not budget.take(_PASSES * len(first[0]) * len(first[0][0])):
+        return False
     groups: dict[tuple[int, ...], tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
     for side, (rows, coarse) in enumerate((first, second)):
         for row, key in zip(rows, coarse, strict=True):
             groups[key][side].append(row)
-    return all(_pair_up(left, right) for left, right in groups.values())
+    return all(_pair_up(left, right, budget) for left, right in groups.values())
 
 
-def _pair_up(left: list[tuple[Any, ...]], right: list[tuple[Any, ...]]) -> bool:
+def _pair_up(left: list[tuple[Any, ...]], right: list[tuple[Any, ...]], budget: Budget) -> bool:
     """Pair the rows of one group: first in sorted order, which is exact for one float column, then by search."""
     if all(map(_rows_match, left, right)):
         return True
@@ -104,9 +113,16 @@ def _pair_up(left: list[tuple[Any, ...]], right: list[tuple[Any, ...]]) -> bool:
     left, right = (sorted(rows, key=_numbers_of) for rows in (left, right))
     if all(map(_rows_match, left, right)):
         return True
-    return len(left) <= _LARGEST_SEARCH and _perfect_matching(
-        [[index for index, row in enumerate(right) if _rows_match(wanted, row)] for wanted in left]
-    )
+    cells = len(right) * len(right[0])  # to compare one row with all of the other side
+    if budget.cells < len(left) * cells:
+        return False
+    candidates = []
+    for wanted in left:
+        found = [index for index, row in enumerate(right) if _rows_match(wanted, row)]
+        if not (budget.take(cells) and found):
+            return False
+        candidates.append(found)
+    return _perfect_matching(candidates, budget)
 
 
 def _rows_match(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
@@ -117,17 +133,31 @@ def _numbers_of(row: tuple[Any, ...]) -> list[float | int]:
     return [cell for cell in row if isinstance(cell, float | int)]
 
 
-def _perfect_matching(candidates: list[list[int]]) -> bool:
-    """Whether every row can have a partner of its own (augmenting paths; Kuhn 1955), `candidates` naming them."""
-    partner: dict[int, int] = {}
+def _perfect_matching(candidates: list[list[int]], budget: Budget) -> bool:
+    """Whether every row can have a partner of its own, `candidates` naming those it may have.
 
-    def place(row: int, seen: set[int]) -> bool:
-        for candidate in candidates[row]:
-            if candidate not in seen:
-                seen.add(candidate)
-                if candidate not in partner or place(partner[candidate], seen):
-                    partner[candidate] = row
-                    return True
-        return False
-
-    return all(place(row, set()) for row in range(len(candidates)))
+    One row after the other takes the nearest free partner, the rows in between changing theirs (shortest augmenting
+    paths; Kuhn 1955). False also when the budget is spent, of which each candidate looked at takes one cell.
+    """
+    row_of: dict[int, int] = {}
+    partner_of: dict[int, int] = {}
+    for start in range(len(candidates)):
+        reached_from: dict[int, int] = {}
+        waiting = [start]
+        free = None
+        for row in waiting:  # grows while it is read
+            if not budget.take(len(candidates[row])):
+                return False
+            new = [candidate for candidate in candidates[row] if candidate not in reached_from]
+            reached_from.update(dict.fromkeys(new, row))
+            free = next((candidate for candidate in new if candidate not in row_of), None)
+            if free is not None:
+                break
+            waiting += [row_of[candidate] for candidate in new]
+        if free is None:
+            return False
+        while free is not None:
+            row = reached_from[free]
+            row_of[free] = row
+            partner_of[row], free = free, partner_of.get(row)
+    return True

@@ -8,7 +8,8 @@ What holds the SQL back, from the inside outwards:
 
 * the file is opened read-only and immutable, and an authorizer allows reading and nothing else;
 * a budget of SQLite virtual-machine steps stops long queries at the same step on every machine;
-* SQLite's own limits bound lengths, since a step may be slow inside (`instr` on megabytes takes minutes);
+* SQLite's own limits bound lengths, since a step may be slow inside (`instr` on megabytes takes minutes; one
+  `printf('%.*c', 1e9, 'x')`, which counts to 10^9 to give NULL, still takes 6 s);
 * limits of the operating system: address space, no byte written to any file, a timer that ends the process when one
   query has used its share of processor time (the only net that also works inside a step, and without a parent).
 """
@@ -28,10 +29,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-# Functions that load code or make gigabytes from a few letters within one step; the last three exist in some builds.
-DENIED_FUNCTIONS = frozenset(
-    ("load_extension", "printf", "format", "zeroblob", "randomblob", "fts3_tokenizer", "readfile", "writefile", "edit")
-)
+# Functions that load code, touch files (these exist in some builds only), or whose value answers no question: random
+# bytes. `printf` and `zeroblob` ask for gigabytes in a few letters, but SQLite's limit on lengths holds them.
+DENIED_FUNCTIONS = frozenset(("load_extension", "randomblob", "fts3_tokenizer", "readfile", "writefile", "edit"))
 ALLOWED_ACTIONS = frozenset(
     (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
 )
@@ -89,13 +89,21 @@ def authorize(action: int, first: str | None, second: str | None, database: str 
     return sqlite3.SQLITE_OK
 
 
+def read_text(raw: bytes) -> str | bytearray:
+    """A text, or its bytes in a type that nothing else has where they are no UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return bytearray(raw)
+
+
 def open_database(database: str, limits: dict[str, Any]) -> sqlite3.Connection:
     """Open a file for reading only, with every limit set; settings first, since the authorizer denies them."""
     # No statement cache: a statement run again would start with the step count of its last run.
     connection = sqlite3.connect(
         Path(database).as_uri() + "?mode=ro&immutable=1", uri=True, isolation_level=None, cached_statements=0
     )
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    connection.text_factory = read_text
     heap_bytes = int(limits["memory_megabytes"]) * 2**20 // 2
     for setting in ("query_only=1", "trusted_schema=0", "temp_store=MEMORY", "mmap_size=0"):
         connection.execute(f"PRAGMA {setting}").fetchall()
@@ -140,7 +148,11 @@ def fetch(connection: sqlite3.Connection, sql: str, limits: dict[str, Any]) -> R
             elif isinstance(value, bytes):
                 size += len(value)
                 binary = True
-                row = (*row[:index], {"hex": value.hex()}, *row[index + 1 :])
+                row = (*row[:index], {"blob": value.hex()}, *row[index + 1 :])
+            elif isinstance(value, bytearray):  # from `read_text`
+                size += 4 * len(value)
+                binary = True
+                row = (*row[:index], {"text": value.hex()}, *row[index + 1 :])
         rows.append(row)
         if len(rows) > limits["rows"] or len(rows) * width > limits["cells"] or size > limits["result_bytes"]:
             detail = f"the result passed the limit of {limits['rows']:,} rows, {limits['cells']:,} cells"
@@ -156,7 +168,7 @@ def explain(error: Exception) -> Reply:
         return {"reason": "too_large", "detail": "the query needs more memory than the limit"}
     if code & 0xFF in BROKEN_DATABASE:
         return {"reason": "database", "detail": message}
-    if isinstance(error, UnicodeDecodeError):  # of names; values are read with replacement
+    if isinstance(error, UnicodeDecodeError):  # of names; values go through `read_text`
         return {"reason": "error", "detail": "the result has a column whose name is not UTF-8"}
     if isinstance(error, UnicodeEncodeError):
         return {"reason": "syntax", "detail": "the query holds characters that cannot be encoded as UTF-8"}
