@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from contrapeso.stats.intervals import accuracy_interval
+from contrapeso.stats.intervals import CONFIDENCE, accuracy_interval
 from contrapeso.stats.means import degrees_of_freedom
 from contrapeso.stats.paired import Comparison, Scheme, compare, equivalence, verdict
-from contrapeso.stats.pareto import dominance
+from contrapeso.stats.pareto import pareto
 from contrapeso.stats.power import DATABASE_CORRELATION, assumed_design_effect, smallest_detectable_difference
 from contrapeso.stats.tradeoff import relative_change, weigh
 
@@ -175,7 +175,8 @@ def ratio_coverage(target: World, general: World, *, studies: int, seed: int) ->
 def dominance_rate(target: World, general: World, *, studies: int, seed: int) -> float:
     """How often 95 % of resamples say that b dominates a."""
     pairs = zip(comparisons(target, studies, seed=seed), comparisons(general, studies, seed=seed + 1), strict=True)
-    return _share([dominance(*pair) >= 0.95 for pair in pairs])
+    standings = [pareto({("a", "b"): pair}) for pair in pairs]
+    return _share([standing["a"].dominated["b"] >= CONFIDENCE for standing in standings])
 
 
 def detection_rate(world: World, *, studies: int, seed: int) -> tuple[float, float]:

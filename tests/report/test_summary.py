@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from made_up_study import BASE, FACTS, RUN_1, RUN_2, SHOTS, SUBJECTS, mmlu, spider, study, with_outcomes
 from rich.console import Console
@@ -11,7 +12,9 @@ from contrapeso.errors import DataError
 from contrapeso.report.measurement import Check
 from contrapeso.report.summary import summarize
 from contrapeso.report.text import points, rate, summary_table, to_markdown
+from contrapeso.report.weighing import pairs_with_baseline
 from contrapeso.stats.intervals import accuracy_interval, wilson_interval
+from contrapeso.stats.power import smallest_detectable_difference
 from contrapeso.tasks.base import Outcome
 
 
@@ -119,6 +122,40 @@ def test_a_text_to_sql_accuracy_has_an_interval_for_new_databases_and_its_parts_
     assert mmlu["ci_method"] == "wilson" and mmlu["ci"] == list(wilson_interval(mmlu["correct"], mmlu["n"]))
     group = entry["spider"]["groups"]["db_03"]
     assert group["ci"] == list(wilson_interval(group["correct"], group["n"]))
+
+
+def test_two_tasks_are_resampled_independently_of_each_other() -> None:
+    facts, general = FACTS, [mmlu(BASE, 0.6, seed=2), mmlu(RUN_1, 0.55, seed=4)]
+    target = [replace(measurement, task=facts.target) for measurement in general]  # the same answers on both tasks
+    measured = {(one.variant, one.task): one for one in [*target, *general]}
+    first, second = (pair.comparison for pair in pairs_with_baseline(facts, measured, resamples=2000))
+    assert first == second
+    assert abs(np.corrcoef(first.draws.difference, second.draws.difference)[0, 1]) < 0.1
+
+
+def test_databases_that_differ_make_the_detectable_difference_larger_and_those_alike_do_not_make_it_smaller() -> None:
+    def in_half_of_the_databases(index: int, outcome: Outcome) -> Outcome:
+        return replace(outcome, correct=outcome.group < "db_06" and index % 2 == 0)
+
+    def alike(index: int, outcome: Outcome) -> Outcome:
+        return replace(outcome, correct=index % 7 == 0)  # 5 or 6 of 40 in each database
+
+    base = with_outcomes(spider(BASE, 0.3, seed=1), lambda index, outcome: replace(outcome, correct=False))
+    for change, large in ((in_half_of_the_databases, True), (alike, False)):
+        (row,) = summarize(FACTS, [base, with_outcomes(spider(RUN_1, 0.3, seed=1), change)])["comparisons"]
+        assert row["scheme"] == "cluster" and (row["design_effect"] > 1) == large
+        expected = smallest_detectable_difference(
+            row["n"],
+            (row["lost"] + row["gained"]) / row["n"],
+            design_effect=row["design_effect"] if large else 1.0,
+            degrees=row["groups"] - 1,  # equal databases
+        )
+        assert row["detectable"] == pytest.approx(expected)
+
+
+def test_a_variant_prompted_otherwise_stands_in_no_front_even_when_measured_on_both_tasks() -> None:
+    with_both = [*study(), replace(mmlu(BASE, 0.6, seed=9), variant=SHOTS)]
+    assert set(summarize(FACTS, with_both)["pareto"]) == {BASE, RUN_1, RUN_2}
 
 
 def test_hardness_and_flags_are_counted() -> None:

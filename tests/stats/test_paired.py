@@ -148,6 +148,54 @@ def test_two_databases_that_moved_exactly_alike_are_no_proof() -> None:
     assert comparison.ci[1] - comparison.ci[0] > 0.4
 
 
+@pytest.mark.parametrize(("gained", "each"), [(1, 3), (1, 6), (3, 10), (1, 10), (7, 10)])
+@pytest.mark.parametrize("databases", [2, 3, 5, 20])
+def test_databases_that_moved_exactly_alike_are_no_proof_whatever_the_fraction(
+    gained: int, each: int, databases: int
+) -> None:
+    after = ([True] * gained + [False] * (each - gained)) * databases
+    groups = np.repeat(np.arange(databases), each).tolist()
+    comparison = compare([False] * len(after), after, groups, scheme="cluster", seed=0)
+    assert (comparison.scheme, comparison.p_verdict) == ("items", mcnemar_p(0, gained * databases))
+    half = 1.96 * sqrt(gained / each * (1 - gained / each) / len(after))
+    assert comparison.ci[1] - comparison.ci[0] > 1.5 * half
+
+
+def test_a_base_equally_good_in_every_database_has_resamples_at_its_accuracy() -> None:
+    before, after = [True, False, False] * 4, [True, True, False] + [True, False, False] * 3
+    comparison = compare(before, after, np.repeat(list("abcd"), 3).tolist(), scheme="cluster", seed=0)
+    assert comparison.scheme == "cluster"
+    assert comparison.draws.base == pytest.approx(np.full(10_000, 1 / 3))
+
+
+@pytest.mark.parametrize(
+    ("strata", "changes"),
+    [
+        ([10, 10], [0, 10]),  # one subject did not change, the other did in every answer
+        ([100, 12, 100], [0, 12, 0]),
+        ([100, 12, 100], [1, 12, 1]),  # the small variance left speaks of the other subjects
+        ([100, 12, 100], [0, 11, 0]),
+    ],
+)
+def test_subjects_that_moved_as_one_are_no_certainty(strata: list[int], changes: list[int]) -> None:
+    groups = np.repeat(np.arange(len(strata)), strata)
+    after = np.concatenate([np.arange(size) < changed for size, changed in zip(strata, changes, strict=True)])
+    nothing = np.zeros(len(after), dtype=bool)
+    comparison = compare(nothing, after, groups, scheme="stratified", seed=0)
+    reference = compare(nothing, after, ["one"] * len(after), scheme="stratified", seed=0)
+    assert comparison.scheme == "items"
+    assert (comparison.ci, comparison.standard_error) == (reference.ci, reference.standard_error)
+    assert comparison.ci[1] - comparison.ci[0] > 3.5 * sqrt(sum(changes) * (1 - after.mean())) / len(after)
+
+
+def test_subjects_that_truly_differ_keep_their_narrower_interval() -> None:
+    groups = np.repeat(["a", "b"], 500)
+    after = np.arange(1000) % 500 < np.repeat([50, 250], 500)
+    comparison = compare([False] * 1000, after, groups, scheme="stratified", seed=0)
+    variance = 500 * (0.1 * 0.9 + 0.5 * 0.5) / 1000**2 * 500 / 499
+    assert (comparison.scheme, comparison.standard_error) == ("stratified", pytest.approx(sqrt(variance)))
+
+
 def test_strata_of_one_item_still_give_an_interval() -> None:
     before, after = flips(10, 20, 30)
     low, high = compare(before, after, [f"s{i}" for i in range(60)], scheme="stratified", seed=0).ci

@@ -1,6 +1,7 @@
 """Exchange rates, relative changes and dominance against closed forms."""
 
-from math import exp, log, sqrt
+from dataclasses import replace
+from math import copysign, exp, log, sqrt
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from scipy import stats
 from stats.flips import flips
 
 from contrapeso.stats.paired import Comparison, compare
-from contrapeso.stats.pareto import dominance, pareto
+from contrapeso.stats.pareto import pareto
+from contrapeso.stats.resampling import Draws, percentile_interval
 from contrapeso.stats.tradeoff import relative_change, weigh
 
 
@@ -34,6 +36,70 @@ def test_there_is_no_exchange_rate_without_a_gain() -> None:
     assert weigh(flat, general).exchange_rate is None
     assert "cannot be told from zero" in weigh(flat, general).reason
     assert "is negative" in weigh(worse, general).reason
+
+
+def test_the_reason_for_no_rate_never_stands_beside_a_gain_that_is_certain() -> None:
+    general = changed(300, 200, 1500, seed=1)
+    # 26 of 1,000 resamples at zero: the 25th smallest is one of them, and the interval's lower end must be too.
+    edge = changed(50, 80, 300)
+    for zeros in range(22, 30):
+        draws = np.concatenate([np.zeros(zeros), np.linspace(0.01, 0.1, 1000 - zeros)])
+        low, high = percentile_interval(draws, confidence=0.95)
+        target = replace(edge, ci=(low, high), draws=Draws(draws, np.full(1000, 0.3)))
+        traded = weigh(target, replace(general, draws=Draws(general.draws.difference[:1000], draws)))
+        assert (traded.ci is None) == (traded.reason != "") == (low <= 0) == (zeros > 24)
+    for gained in range(60, 90):
+        traded = weigh(changed(50, gained, 300), general)
+        assert (traded.exchange_rate is None) == (traded.reason != "") == (traded.gain_ci[0] <= 0)
+
+
+def test_gain_and_loss_keep_the_intervals_of_their_own_task() -> None:
+    target, general = changed(50, 250, 700), changed(300, 200, 1500, seed=1)
+    traded = weigh(target, general)
+    assert traded.gain_ci == target.ci
+    assert (
+        traded.loss_ci == (-general.ci[1], -general.ci[0]) and 0 < traded.loss_ci[0] < traded.loss < traded.loss_ci[1]
+    )
+
+
+def test_a_general_task_without_any_change_leaves_doubt_about_the_rate() -> None:
+    target, general = changed(50, 250, 700), changed(0, 0, 50, seed=1)
+    traded = weigh(target, general)
+    bound = 1 - 0.025 ** (1 / 50)
+    assert traded.loss_ci == pytest.approx((-bound, bound))
+    # the most that may have been lost, over the least that was gained
+    assert traded.ci == pytest.approx((-bound / target.ci[0], bound / target.ci[0]))
+    assert traded.relative_loss_ci == pytest.approx((-bound, bound))
+    for zero in (traded.loss, traded.exchange_rate, traded.relative_loss):
+        assert zero == 0 and copysign(1, zero) == 1
+
+
+def test_no_change_over_an_uncertain_base_is_relative_to_the_least_it_could_be() -> None:
+    right = [True] * 20 + [False] * 30
+    change = relative_change(compare(right, right, ["g"] * 50, scheme="stratified", seed=0))
+    bound = 1 - 0.025 ** (1 / 50)
+    least = 0.4 - 1.96 * sqrt(0.4 * 0.6 / 50)
+    assert change.ci == pytest.approx((-bound / least, bound / least), rel=0.06)
+
+
+def test_a_gain_in_every_item_is_no_certain_denominator() -> None:
+    general = changed(300, 200, 1500, seed=1)
+    target = changed(0, 40, 0)
+    traded = weigh(target, general)
+    assert traded.ci == pytest.approx((-general.ci[1] / target.ci[1], -general.ci[0] / target.ci[0]))
+
+
+def test_resamples_without_a_gain_count_as_infinite_rates_on_the_side_of_their_loss() -> None:
+    # 20 of 1,000 resamples lose 1 point and gain nothing; the others gain 1 point and lose 0.001 to 0.98 points.
+    gains = np.concatenate([np.full(20, -0.001), np.full(980, 0.01)])
+    losses = np.concatenate([np.full(20, 0.01), np.arange(1, 981) / 1000 * 0.01])
+    target = replace(changed(5, 60, 100), draws=Draws(gains, np.full(1000, 0.5)))
+    general = changed(300, 200, 1500, seed=1)
+    infinite_above = weigh(target, replace(general, draws=Draws(-losses, np.full(1000, 0.5))))
+    assert infinite_above.ci == pytest.approx((0.025, 0.976))  # the 25th smallest and the 25th largest of all
+    losses[:20] = -0.01
+    infinite_below = weigh(target, replace(general, draws=Draws(-losses, np.full(1000, 0.5))))
+    assert infinite_below.ci == pytest.approx((0.005, 0.956))
 
 
 def test_a_barely_certain_gain_gives_a_finite_rate_interval() -> None:
@@ -77,6 +143,11 @@ def test_relative_change_has_no_interval_where_no_resample_could_tell() -> None:
     assert change(one, [True] * 150) == (pytest.approx(149), None)  # one right answer of 150 cannot be told from none
 
 
+def dominance(target: Comparison, general: Comparison) -> float:
+    """Share of resamples in which the compared variant dominates the reference."""
+    return pareto({("reference", "compared"): (target, general)})["reference"].dominated["compared"]
+
+
 def test_dominance_is_the_product_of_two_normal_probabilities() -> None:
     target, general = changed(100, 120, 800), changed(150, 160, 1700, seed=1)
     expected = 1.0
@@ -89,6 +160,24 @@ def test_an_equal_variant_dominates_nothing_and_an_equal_task_takes_nothing_away
     nothing, better = changed(0, 0, 100), changed(5, 60, 100)
     assert dominance(nothing, nothing) == 0
     assert dominance(better, nothing) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("on_target", "on_general", "on_front"),
+    [
+        ((5, 5), (5, 5), (True, True)),  # equal on both
+        ((5, 60), (5, 5), (False, True)),  # better on one, equal on the other
+        ((5, 5), (5, 60), (False, True)),
+        ((60, 5), (5, 5), (True, False)),
+        ((5, 5), (60, 5), (True, False)),
+        ((5, 60), (60, 5), (True, True)),
+    ],
+)
+def test_an_equal_task_neither_saves_a_variant_nor_beats_it(
+    on_target: tuple[int, int], on_general: tuple[int, int], on_front: tuple[bool, bool]
+) -> None:
+    standing = pareto({("Base", "Run"): (changed(*on_target, 100), changed(*on_general, 100, seed=1))})
+    assert (standing["Base"].on_front, standing["Run"].on_front) == on_front
 
 
 def test_pareto_names_the_dominator_keeps_real_choices_and_admits_doubt() -> None:

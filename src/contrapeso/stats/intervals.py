@@ -18,6 +18,18 @@ databases, by true accuracy (beta-binomial with correlation 0.1; 20,000 studies 
 The last stays inside [0, 1] and keeps its promise where published systems are. Beyond 97 % (or under 3 %) no form
 does: a few clusters that happen not to be in the sample hold most of the errors. `benchmarks/calibration.py`
 measures what is used.
+
+The design effect is never taken as less than 1. Questions about one database do not repel each other: a smaller one is
+the noise of few clusters, and it would narrow the interval just when chance made the databases look alike. Coverage
+without that floor and with it, accuracy 76 %, by correlation (20,000 studies each):
+
+                                                    0            0.05          0.1
+    Spider dev's 20 databases                  95.0   97.5    94.6   94.6   94.4   94.4
+    8 databases of 44 questions                95.2   98.8    95.1   95.5   94.9   95.0
+    3 databases of 100 questions               95.4   99.97   95.1   98.2   95.1   96.8
+
+It costs where items are independent after all, which published systems are not, and with three databases, which say
+little about others.
 """
 
 from __future__ import annotations
@@ -32,7 +44,8 @@ from contrapeso.errors import DataError
 from contrapeso.stats.distributions import quantile
 from contrapeso.stats.means import cluster_mean
 
-CONFIDENCE = 0.95
+SIGNIFICANCE = 0.05
+CONFIDENCE = 1 - SIGNIFICANCE
 
 
 @dataclass(frozen=True)
@@ -84,8 +97,8 @@ def accuracy_interval(
     """Interval of an accuracy; with `clusters`, for new clusters of the same kind.
 
     With clusters it is Wilson's formula with n divided by the design effect and z replaced by Student's t, with the
-    variance and degrees of freedom of `means.cluster_mean`. When every item is right (or wrong) no design effect
-    can be measured and n stays as it is.
+    variance and degrees of freedom of `means.cluster_mean`. A design effect below 1, and one that cannot be measured
+    because every item is right (or wrong), leave n as it is.
 
     Args:
         correct: shape (n,), right or wrong.
@@ -110,7 +123,7 @@ def accuracy_interval(
         method = "wilson (one cluster)" if len(names) else "wilson"
         return Interval(*wilson_interval(right, n, confidence=confidence), method)
     mean = cluster_mean(np.asarray(correct), index)
-    effective = n / (mean.design_effect or 1.0)
+    effective = n / max(1.0, mean.design_effect)
     return Interval(*_wilson(right / n, effective, quantile((1 + confidence) / 2, mean.degrees)), "cluster")
 
 

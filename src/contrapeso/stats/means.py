@@ -8,9 +8,10 @@ w_g = n_g / n, the variance of the mean is
     CR2:  V = sum_g S_g^2 / (1 - w_g) / n^2
 
 The factor makes V unbiased when items are independent (a large cluster pulls the mean towards itself, so its residuals
-are too small); with equal clusters it is the familiar G / (G - 1). The degrees of freedom of V are Satterthwaite's,
-2 E(V)^2 / Var(V) for independent items: G - 1 for equal clusters, fewer for uneven ones. The 20 databases of Spider's
-dev split (4 to 120 questions) count as 14.1 degrees, not 19.
+are too small); with equal clusters it is the familiar G / (G - 1). S_g comes from whole numbers, n S_g = n sum_g - n_g
+sum, so that clusters with the same mean have a variance of exactly 0 and not of rounding. The degrees of freedom of V
+are Satterthwaite's, 2 E(V)^2 / Var(V) for independent items: G - 1 for equal clusters, fewer for uneven ones. The 20
+databases of Spider's dev split (4 to 120 questions) count as 14.1 degrees, not 19.
 
 Strata: items are independent within their group, so the variance is sum_g n_g^2 * (s_g^2 / n_g) / n^2 with s_g^2 the
 unbiased variance inside group g; groups of fewer than 10 items are pooled.
@@ -56,19 +57,19 @@ def cluster_mean(values: npt.NDArray[np.generic], index: Index) -> Mean:
     """Mean with its cluster-robust standard error; the formula is in the module's docstring.
 
     Args:
-        values: shape (n,), one number an item.
+        values: shape (n,), one number an item; whole ones, for an exact 0.
         index: shape (n,), cluster of each item, numbered from 0 without gaps, at least two clusters.
 
     Returns:
         The mean and how sure it is.
     """
     numbers = np.asarray(values, dtype=np.float64)
-    n, mean, sizes = len(numbers), float(numbers.mean()), np.bincount(index)
-    residuals = np.bincount(index, weights=numbers - mean)
+    n, sizes, sums = len(numbers), np.bincount(index), np.bincount(index, weights=numbers)
+    residuals = (n * sums - sizes * sums.sum()) / n
     variance = float((residuals**2 / (1 - sizes / n)).sum()) / n**2
     independent = float(numbers.var()) / n
     return Mean(
-        mean=mean,
+        mean=float(numbers.mean()),
         standard_error=variance**0.5,
         degrees=degrees_of_freedom(sizes.tolist()),
         design_effect=variance / independent if independent else 1.0,

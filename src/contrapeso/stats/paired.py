@@ -4,9 +4,13 @@ Arrays of right and wrong enter, one entry an item, in the same order for both v
 randomness comes from the `seed` argument.
 
 **The interval** is a percentile bootstrap of d_i = b_i - a_i in {-1, 0, 1}; see `resampling` for the two schemes,
-whole databases (`cluster`) or items within each subject (`stratified`). Where no resampling can show a difference,
-because every item has the same d, the share of items that would behave otherwise is bounded exactly:
-at most 1 - 0.025^(1/n), each moving the difference by at most 1 (2 when every item changed).
+whole databases (`cluster`) or items within each subject (`stratified`). Groups that moved as one are no certainty:
+
+- Items are resampled without groups (`items`) when databases moved exactly alike, or when the stratified variance is
+  less than half of the unstratified. Real subjects differ too little for that (5 points between them, 10 % of the
+  answers changed: 97.5 %), but a subject whose every answer changed, however small it is, adds no variance.
+- Where every item has the same d, the share of items that would behave otherwise is bounded exactly: at most
+  1 - 0.025^(1/n), each moving the difference by at most 1 (2 when every item changed).
 
 **The test.** Exact McNemar is right when items are independent given their subject. It is not when databases move
 together: under no overall effect, with effects that differ by 10 points between Spider dev's databases, it rejects 27 %
@@ -28,14 +32,15 @@ import numpy as np
 
 from contrapeso.errors import DataError
 from contrapeso.stats.distributions import fair_coin_tail, quantile, upper_tail
-from contrapeso.stats.intervals import CONFIDENCE
+from contrapeso.stats.intervals import CONFIDENCE, SIGNIFICANCE
 from contrapeso.stats.means import Floats, Index, Mean, cluster_mean, stratified_mean
-from contrapeso.stats.resampling import Answers, Draws, cluster_draws, stratified_draws
+from contrapeso.stats.resampling import Answers, Draws, cluster_draws, percentile_interval, stratified_draws
 
 Scheme = Literal["cluster", "stratified"]
 
 RESAMPLES = 10_000
-SIGNIFICANCE = 1 - CONFIDENCE
+LEAST_STRATIFIED = 0.5
+"""Share of the unstratified variance below which a stratified one is not believed."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ class Comparison:
         lost_items, gained_items: places of the items that a alone, or b alone, answered correctly; ascending.
         p: two-sided exact McNemar p-value.
         p_verdict: the two-sided p-value a verdict rests on: of the cluster-robust t test for `cluster`, else `p`.
-        scheme: what was resampled: `cluster`, `stratified`, or `items` when clusters cannot be: there is only one, or
-            all moved exactly alike.
+        scheme: what was resampled: `cluster`, `stratified`, or `items` when groups cannot tell: there is only one
+            cluster, all moved exactly alike, or strata moved as one.
         groups: number of distinct groups.
         standard_error: of `delta`, under `scheme`.
         degrees: degrees of freedom of the standard error; infinite unless `scheme` is `cluster`.
@@ -88,6 +93,11 @@ class Comparison:
     def discordant_share(self) -> float:
         """Share of items on which the variants disagree."""
         return (self.lost + self.gained) / self.n
+
+    @property
+    def uniform(self) -> bool:
+        """Whether every item did the same (stayed, was lost, or was gained), so that no two resamples differ."""
+        return self.n in (self.lost, self.gained, self.n - self.lost - self.gained)
 
 
 @dataclass(frozen=True)
@@ -259,25 +269,28 @@ def _spread(
 ) -> tuple[str, Mean, Draws]:
     """What can be resampled, the mean difference with its error, and the resamples."""
     generator = np.random.default_rng(seed)
-    if scheme == "cluster":
-        measured = cluster_mean(b - a, index) if index.any() else None
-        if measured and measured.standard_error:
+    if scheme == "cluster" and index.any():
+        measured = cluster_mean(b - a, index)
+        if measured.standard_error:
             draws = cluster_draws(a, b, index, resamples=resamples, confidence=CONFIDENCE, generator=generator)
-            return "cluster", measured, draws
+            return scheme, measured, draws
+    measured = stratified_mean(b - a, index)
+    used = "stratified" if scheme == "stratified" and measured.design_effect >= LEAST_STRATIFIED else "items"
+    if used == "items":
         index = np.zeros_like(index)
-    draws = stratified_draws(a, b, index, resamples=resamples, generator=generator)
-    return "stratified" if scheme == "stratified" else "items", stratified_mean(b - a, index), draws
+        measured = stratified_mean(b - a, index)
+    return used, measured, stratified_draws(a, b, index, resamples=resamples, generator=generator)
 
 
 def _interval(draws: Floats, difference: Answers) -> tuple[float, float]:
     """Percentile interval, or the exact bound of the module's docstring when all differences are the same."""
-    tail, same = (1 - CONFIDENCE) / 2, int(difference[0])
+    same = int(difference[0])
     if (difference == same).all():
-        reach = (1 + abs(same)) * (1 - tail ** (1 / len(difference)))
+        reach = (1 + abs(same)) * (1 - (SIGNIFICANCE / 2) ** (1 / len(difference)))
         low, high = same - reach, same + reach
     else:
-        low, high = np.quantile(draws, [tail, 1 - tail])
-    return max(-1.0, float(low)), min(1.0, float(high))
+        low, high = percentile_interval(draws, confidence=CONFIDENCE)
+    return max(-1.0, low), min(1.0, high)
 
 
 def _rounded_up(ci: tuple[float, float]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contrapeso.stats.intervals import CONFIDENCE
+from contrapeso.stats.intervals import CONFIDENCE, SIGNIFICANCE
 from contrapeso.stats.means import Floats
 from contrapeso.stats.paired import Comparison
 
@@ -35,28 +35,16 @@ class Standing:
     dominated: Mapping[str, float]
 
 
-def dominance(target: Comparison, general: Comparison) -> float:
-    """Share of joint resamples in which the compared variant dominates the reference.
-
-    Each draw of `target` is joined with one of `general`: the tasks share no item, so their draws are independent as
-    long as their seeds differ. A share, not a p-value: no prior, no adjustment for the number of variants.
-
-    Args:
-        target: second variant against the first on the target task.
-        general: the same two on the general task, with as many draws, from another seed.
-
-    Returns:
-        The share, in [0, 1].
-    """
-    return _share(target.draws.difference, general.draws.difference)
-
-
 def pareto(pairs: Mapping[tuple[str, str], tuple[Comparison, Comparison]]) -> dict[str, Standing]:
     """Standing of every variant.
 
+    Each draw of the target task is joined with one of the general task: they share no item, so their draws are
+    independent as long as their seeds differ. What comes out are shares, not p-values: no prior, no adjustment for the
+    number of variants.
+
     Args:
-        pairs: (first, second) -> comparisons of the second against the first on the target and on the general task;
-            every two variants once, in either order.
+        pairs: (first, second) -> comparisons of the second against the first on the target and on the general task,
+            with as many draws, from different seeds; every two variants once, in either order.
 
     Returns:
         Variant -> standing, in the order in which the names appear.
@@ -83,4 +71,4 @@ def _words(shares: Mapping[str, float]) -> str:
     best = max(shares, key=shares.__getitem__)
     if shares[best] >= CONFIDENCE:
         return f"dominated by {best}"
-    return ON_THE_FRONT if shares[best] <= 1 - CONFIDENCE else UNCERTAIN
+    return ON_THE_FRONT if shares[best] <= SIGNIFICANCE else UNCERTAIN

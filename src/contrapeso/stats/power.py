@@ -11,9 +11,9 @@ from math import inf, sqrt
 
 from contrapeso.errors import DataError
 from contrapeso.stats.distributions import quantile
+from contrapeso.stats.intervals import SIGNIFICANCE
 
 POWER = 0.80
-SIGNIFICANCE = 0.05
 
 DATABASE_CORRELATION = 0.04
 """Intraclass correlation of paired differences within a database. Measured on Spider dev (analysis of variance) between

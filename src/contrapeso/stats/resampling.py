@@ -64,10 +64,10 @@ def cluster_draws(
 
     def stretched(values: Answers) -> Floats:
         measured = cluster_mean(values, index)
+        if not measured.standard_error:
+            return np.full(resamples, measured.mean)
         sums = np.bincount(index, weights=values)
         plain = float(np.sqrt(((sums - measured.mean * sizes) ** 2).sum())) / len(values)
-        if not plain:
-            return np.full(resamples, measured.mean)
         level = (1 + confidence) / 2
         stretch = measured.standard_error / plain * quantile(level, measured.degrees) / quantile(level, inf)
         return np.asarray(measured.mean + stretch * ((times @ sums) / (times @ sizes) - measured.mean))
@@ -97,3 +97,20 @@ def stratified_draws(a: Answers, b: Answers, index: Index, *, resamples: int, ge
         deviation = generator.multinomial(m, found / m, size=resamples) - found
         totals += np.sqrt(m / max(1, m - 1)) * (deviation @ patterns)
     return Draws(difference=(b - a).mean() + totals[:, 0] / n, base=a.mean() + totals[:, 1] / n)
+
+
+def percentile_interval(draws: Floats, *, confidence: float) -> tuple[float, float]:
+    """The interval that leaves out at most (1 - confidence) / 2 of the draws on either side.
+
+    Its ends are draws, the outer ones of the two around each quantile: they are the same whether a difference or a
+    ratio of it is asked about, and there may be infinite ones among them, between which nothing can be interpolated.
+
+    Args:
+        draws: shape (resamples,).
+        confidence: nominal coverage.
+
+    Returns:
+        (low, high).
+    """
+    tail = (1 - confidence) / 2
+    return float(np.quantile(draws, tail, method="lower")), float(np.quantile(draws, 1 - tail, method="higher"))

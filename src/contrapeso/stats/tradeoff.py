@@ -12,8 +12,9 @@ import numpy as np
 from contrapeso.stats.intervals import CONFIDENCE
 from contrapeso.stats.means import Floats
 from contrapeso.stats.paired import Comparison
+from contrapeso.stats.resampling import percentile_interval
 
-TAIL = (1 - CONFIDENCE) / 2
+Ends = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def weigh(target: Comparison, general: Comparison) -> Tradeoff:
 
     The tasks share no item, so their resamples are independent and the rate's interval is the percentile interval of
     the ratio of their draws. A ratio makes sense only over a gain that is certainly positive: when the gain's interval
-    holds zero or lies below it there is no rate, and `reason` says so.
+    holds zero or lies below it there is no rate, and `reason` says so. Where every item of a task did the same, its
+    draws know no doubt but its interval does, and the rate's is the widest that the two intervals allow.
 
     Args:
         target: tuned against base on the task it was tuned for.
@@ -73,12 +75,14 @@ def weigh(target: Comparison, general: Comparison) -> Tradeoff:
 
     Source: the percentile interval of a ratio of means, Efron and Tibshirani (1993), ch. 10.
     """
-    loss, loss_draws = -general.delta, -general.draws.difference
+    loss, loss_ci = _negated(general.delta), _negated_ends(general.ci)
     rate, ci, reason = None, None, ""
     if target.ci[0] > 0:
-        ci = _ratio_interval(loss_draws, target.draws.difference)
-    if ci is not None:
         rate = loss / target.delta
+        if target.uniform or general.uniform:
+            ci = _quotient(loss_ci, target.ci)
+        else:
+            ci = _ratio_interval(0.0 - general.draws.difference, target.draws.difference)
     else:
         low, high = (100 * end for end in target.ci)
         what = "is negative" if target.ci[1] < 0 else "cannot be told from zero"
@@ -88,11 +92,11 @@ def weigh(target: Comparison, general: Comparison) -> Tradeoff:
         gain=target.delta,
         gain_ci=target.ci,
         loss=loss,
-        loss_ci=_negated(general.ci),
+        loss_ci=loss_ci,
         relative_gain=on_target.change,
         relative_gain_ci=on_target.ci,
-        relative_loss=None if on_general.change is None else -on_general.change,
-        relative_loss_ci=None if on_general.ci is None else _negated(on_general.ci),
+        relative_loss=None if on_general.change is None else _negated(on_general.change),
+        relative_loss_ci=None if on_general.ci is None else _negated_ends(on_general.ci),
         exchange_rate=rate,
         ci=ci,
         reason=reason,
@@ -113,24 +117,35 @@ def relative_change(comparison: Comparison) -> RelativeChange:
     """
     if not comparison.base:
         return RelativeChange(None, None)
-    tuned = comparison.base + comparison.delta
-    ci = _ratio_interval(comparison.draws.difference, comparison.draws.base) if tuned > 0 else None
-    return RelativeChange(comparison.delta / comparison.base, ci)
+    change = comparison.delta / comparison.base
+    base_ci = percentile_interval(comparison.draws.base, confidence=CONFIDENCE)
+    if base_ci[0] <= 0 or comparison.base + comparison.delta <= 0:
+        return RelativeChange(change, None)
+    if comparison.uniform:
+        return RelativeChange(change, _quotient(comparison.ci, base_ci))
+    return RelativeChange(change, _ratio_interval(comparison.draws.difference, comparison.draws.base))
 
 
-def _ratio_interval(numerator: Floats, denominator: Floats) -> tuple[float, float] | None:
-    """Percentile interval of a ratio; None when the denominator is not certainly positive.
+def _ratio_interval(numerator: Floats, denominator: Floats) -> Ends:
+    """Percentile interval of a ratio over a denominator whose own interval is positive.
 
     The few draws (under 2.5 %) whose denominator is not positive count as an infinite ratio on the side of their
-    numerator: "lower" and "higher" pick actual draws, because interpolating towards an infinite one would give NaN.
+    numerator.
     """
-    if np.quantile(denominator, TAIL, method="lower") <= 0:
-        return None
     ratios = np.where(numerator > 0, np.inf, np.where(numerator < 0, -np.inf, 0.0))
     np.divide(numerator, denominator, out=ratios, where=denominator > 0)
-    low, high = np.quantile(ratios, TAIL, method="lower"), np.quantile(ratios, 1 - TAIL, method="higher")
-    return float(low), float(high)
+    return percentile_interval(ratios, confidence=CONFIDENCE)
 
 
-def _negated(ci: tuple[float, float]) -> tuple[float, float]:
-    return -ci[1], -ci[0]
+def _quotient(numerator: Ends, denominator: Ends) -> Ends:
+    """Every ratio of a value in one interval to one in another, which is positive."""
+    return min(numerator[0] / end for end in denominator), max(numerator[1] / end for end in denominator)
+
+
+def _negated(value: float) -> float:
+    """The value with its sign changed; of 0 it is 0, which nobody wants to read as -0."""
+    return 0.0 - value
+
+
+def _negated_ends(ci: Ends) -> Ends:
+    return _negated(ci[1]), _negated(ci[0])
