@@ -6,6 +6,7 @@ Files enter; `Answers` leave, for `compare`. Files that do not speak of the same
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from contrapeso.data import load_questions, read_predictions, spider_folder
@@ -14,7 +15,7 @@ from contrapeso.data.questions import DATABASE_NAMES
 from contrapeso.data.spider import Split
 from contrapeso.errors import DataError
 from contrapeso.score import Rule, judged_rows
-from contrapeso.sql import Sandbox
+from contrapeso.sql import Sandbox, judge_sql
 from contrapeso.stats.paired import Scheme
 from contrapeso.tasks.base import Outcome
 
@@ -70,7 +71,8 @@ def answers_in_predictions(
     items = load_questions(spider_folder(data), split, limit=limit)
     first, second = read_predictions(before, items), read_predictions(after, items)
     with Sandbox() as sandbox:
-        pairs = zip(judged_rows(items, first, sandbox), judged_rows(items, second, sandbox), strict=True)
+        judge = partial(judge_sql, sandbox)
+        pairs = zip(judged_rows(items, first, judge), judged_rows(items, second, judge), strict=True)
         counted = [pair for pair in pairs if "left_out" not in pair[0]]
     return Answers(
         names=(str(before), str(after)),

@@ -174,7 +174,7 @@ def score_command(
     from contrapeso.store import write_atomically, write_json
 
     _keep_inputs((predictions,), (json_file, csv_file))
-    scores = score_predictions(predictions, data, split=split, rule=rule, limit=limit)
+    scores = score_predictions(predictions, data, split=split, rule=rule, limit=limit, every_core=True)
     if json_file:
         write_json(json_file, scores)
     if csv_file:

@@ -12,7 +12,9 @@ import io
 import sqlite3
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,9 +23,9 @@ from contrapeso.data.spider import Split
 from contrapeso.errors import DataError
 from contrapeso.names import printable
 from contrapeso.report.text import percent, span
-from contrapeso.sql import JUDGE_RULE, RULES, Sandbox, judge_sql
+from contrapeso.sql import JUDGE_RULE, RULES, Sandbox, Verdict, judge_sql
 from contrapeso.sql.hardness import LEVELS, hardness
-from contrapeso.stats.intervals import accuracy_interval
+from contrapeso.sql.parallel import judge_on_every_core
 from contrapeso.store import fingerprint
 from contrapeso.tasks.base import Item
 from contrapeso.version import __version__
@@ -54,6 +56,7 @@ def score_predictions(
     split: Split = "dev",
     rule: Rule = "unordered",
     limit: int | None = None,
+    every_core: bool = False,
 ) -> Scores:
     """Judge a file of predictions by all three rules.
 
@@ -63,6 +66,7 @@ def score_predictions(
         split: which questions were answered.
         rule: the headline rule: reasons and examples are about what is wrong by it.
         limit: only the first so many questions were answered.
+        every_core: judge in several processes; see `judge_on_every_core` for when that is sound.
 
     Returns:
         `n`; `rules`, `hardness`, `databases`: right answers, accuracy and its 95 % interval (fractions); `reasons`:
@@ -75,10 +79,14 @@ def score_predictions(
         ResourceError: no worker process can be started.
     """
     folder, file = spider_folder(data), Path(predictions)
-    with Sandbox() as sandbox:
-        sandbox.start()  # while the files are read
-        items = load_questions(folder, split, limit=limit)
-        rows = judged_rows(items, read_predictions(file, items), sandbox, rule=rule)
+    items = load_questions(folder, split, limit=limit)
+    answers = read_predictions(file, items)
+    if every_core:
+        meanwhile = partial(_prepare, items)
+        rows = judged_rows(items, answers, partial(judge_on_every_core, meanwhile=meanwhile), rule=rule)
+    else:
+        with Sandbox() as sandbox:
+            rows = judged_rows(items, answers, partial(judge_sql, sandbox), rule=rule)
     counted = [row for row in rows if "left_out" not in row]
     if not counted:
         raise DataError(f"{folder} leaves out every {split} question, so there is nothing to score")
@@ -108,15 +116,22 @@ def score_predictions(
     }
 
 
+def _prepare(items: Sequence[Item]) -> None:
+    """What is needed once the verdicts are there; hardness remembers its answers."""
+    for item in items:
+        hardness(item.gold)
+    import_module("contrapeso.stats.intervals")
+
+
 def judged_rows(
-    items: Sequence[Item], answers: Sequence[str], sandbox: Sandbox, *, rule: Rule = "unordered"
+    items: Sequence[Item], answers: Sequence[str], judge: Callable[..., list[Verdict]], *, rule: Rule = "unordered"
 ) -> list[dict[str, Any]]:
     """One row per item: its verdict by every rule and the reason, in the order of the items.
 
     Args:
         items: questions, each with its database.
         answers: shape (len(items),), predicted SQL.
-        sandbox: where the queries run.
+        judge: `judge_sql` with its sandbox, or `judge_on_every_core`.
         rule: the rule that the reasons are about; verdicts are given by all three.
 
     Raises:
@@ -124,7 +139,7 @@ def judged_rows(
     """
     triples = [(item.database, item.gold, answer) for item, answer in zip(items, answers, strict=True) if item.database]
     rows = []
-    verdicts = judge_sql(sandbox, triples, rule=rule)
+    verdicts = judge(triples, rule=rule)
     for index, (item, answer, verdict) in enumerate(zip(items, answers, verdicts, strict=True)):
         row: dict[str, Any] = {"index": index, "item": item.id, "db_id": item.group, "hardness": hardness(item.gold)}
         row |= {name: verdict.rules[name] for name in RULES}
@@ -172,6 +187,9 @@ def scores_on_console(scores: Scores) -> list[RenderableType]:
 
 def _by_rule(rows: Sequence[Mapping[str, Any]], *, clustered: bool) -> dict[str, Any]:
     """Accuracy of some rows by every rule; `clustered`: its interval is for other databases too."""
+    # Imported here because numpy starts threads, and judging may fork before.
+    from contrapeso.stats.intervals import accuracy_interval
+
     clusters = [row["db_id"] for row in rows] if clustered else None
     rules = {}
     for rule in RULES:

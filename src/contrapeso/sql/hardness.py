@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, pairwise
 from typing import TypeAlias
 
@@ -53,6 +54,7 @@ class _Conditions:
     queries: int = 0
 
 
+@lru_cache(4096)
 def hardness(sql: str) -> str:
     """The level of a query.
 
