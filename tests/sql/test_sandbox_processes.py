@@ -235,7 +235,7 @@ from contrapeso.sql import Limits, Sandbox, judge_sql
 sandbox = Sandbox(workers=2, limits=Limits(steps=10**15, seconds=600))
 database = Path(sys.argv[1])
 sandbox.run([(database, "SELECT 1"), (database, "SELECT 2")])
-sandbox.start()
+sandbox._start(1)
 print(*[worker.pid for worker in sandbox._workers], flush=True)
 sandbox.run([(database, sys.argv[2])])
 """

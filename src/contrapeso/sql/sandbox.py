@@ -127,7 +127,6 @@ class Sandbox:
         self.limits = limits or Limits()
         self._size = workers or min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._workers: list[WorkerProcess] = []
-        self._starting: list[WorkerProcess] = []
         self._interrupted = False
 
     def __enter__(self) -> Sandbox:
@@ -140,13 +139,9 @@ class Sandbox:
 
     def close(self) -> None:
         """End all workers; a later `run` starts new ones."""
-        self._interrupted, self._starting = False, []
+        self._interrupted = False
         while self._workers:
             self._workers.pop().kill()
-
-    def start(self) -> None:
-        """Begin to start all workers, which takes them a tenth of a second; `run` waits for them where it must."""
-        self._starting += [self._new() for _ in range(self._size - len(self._workers))]
 
     def interrupt(self) -> None:
         """End what another thread runs, now or next, with an `InterruptedError` there; `close` lifts it."""
@@ -187,12 +182,12 @@ class Sandbox:
     def _work(self, waiting: deque[Job]) -> Iterator[tuple[int, Result]]:
         """Hand out jobs and yield results as they come; a job whose worker died goes to another one once more."""
         with selectors.DefaultSelector() as selector:
-            idle = [worker for worker in self._workers if worker not in self._starting]
+            idle = self._workers[:]
             while waiting or selector.get_map():
                 if self._interrupted:
                     raise InterruptedError("the run was interrupted")
-                while waiting and (idle or self._starting or len(self._workers) < self._size):
-                    idle = idle or self._started(min(len(waiting), self._size - len(self._workers)))
+                while waiting and (idle or len(self._workers) < self._size):
+                    idle = idle or self._start(min(len(waiting), self._size - len(self._workers)))
                     worker = idle.pop()
                     if worker.running():
                         worker.send(waiting.popleft())
@@ -216,14 +211,12 @@ class Sandbox:
                     else:
                         yield job.index, _result(reply, job.database)
 
-    def _new(self) -> WorkerProcess:
-        self._workers.append(WorkerProcess(asdict(self.limits)))
-        return self._workers[-1]
-
-    def _started(self, count: int) -> list[WorkerProcess]:
-        """Workers that are ready: those that `start` began to start, or so many new ones, side by side."""
-        new = self._starting or [self._new() for _ in range(count)]
-        self._starting = []
+    def _start(self, count: int) -> list[WorkerProcess]:
+        """New workers; they start side by side."""
+        new = []
+        for _ in range(count):
+            new.append(WorkerProcess(asdict(self.limits)))
+            self._workers.append(new[-1])
         for worker in new:
             worker.wait_until_ready()
         return new
