@@ -80,7 +80,7 @@ def comparison_lines(comparison: Mapping[str, Any]) -> list[str]:
     before, after = map(percent, comparison["accuracies"])
     test = f"exact McNemar p {_p(comparison['p'])}"
     if scheme == "cluster":
-        test += f"; the verdict rests on the cluster-robust p {_p(comparison['p_verdict'])}"
+        test += f"; the verdict rests on p {_p(comparison['p_verdict'])}, the larger of it and the cluster-robust one"
     unpaired = comparison["unpaired"]
     z = "infinite" if unpaired["z"] is None else f"= {_signed(unpaired['z'], '.2f')}"
     lines = [

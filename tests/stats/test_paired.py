@@ -91,6 +91,15 @@ def test_clustered_test_and_interval_equal_a_t_test_of_the_database_means() -> N
     assert comparison.p == mcnemar_p(comparison.lost, comparison.gained) < comparison.p_verdict
 
 
+def test_three_databases_that_move_nearly_alike_are_no_certainty_beyond_what_their_items_say() -> None:
+    before, after = [False] * 31, [True] + 9 * [False] + [True] + 9 * [False] + [True] + 10 * [False]
+    groups = ["a"] * 10 + ["b"] * 10 + ["c"] * 11
+    comparison = compare(before, after, groups, scheme="cluster", seed=0)
+    assert stats.ttest_1samp([1 / 10, 1 / 10, 1 / 11], 0).pvalue < 0.01
+    assert comparison.scheme == "cluster"
+    assert comparison.p_verdict == comparison.p == pytest.approx(0.25)
+
+
 def test_equivalence_equals_the_two_one_sided_t_tests_of_the_database_means() -> None:
     before, after, groups, means = databases_that_differ()
     comparison = compare(before, after, groups, scheme="cluster", seed=0)

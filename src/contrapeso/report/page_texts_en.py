@@ -25,7 +25,8 @@ ENGLISH = {
         "point gained.",
         "changes": "Against {baseline}",
         "changes_note": "Paired on the same items. p is that of the test which the verdict rests on, adjusted by Holm "
-        "over the runs: cluster-robust t for text-to-SQL over several databases, exact McNemar otherwise. "
+        "over the runs: exact McNemar, or for text-to-SQL over several databases the cluster-robust t where its p is "
+        "larger. "
         "“Detectable” is the smallest difference, in points, that this many items show with 80 % power.",
         "parts": "Where it changed",
         "parts_note": "Accuracy in percent with its 95 % interval, and the difference from {baseline} in points. "
@@ -60,8 +61,8 @@ ENGLISH = {
         "left_out": "{variant} on {task}: {n} items are left out of the numbers above ({reason}); {correct} of them "
         "were answered correctly.",
         "footer": "Intervals are 95 %. Accuracies: {methods}. Differences: paired bootstrap, by database for "
-        "text-to-SQL and within subjects for multiple choice. Tests, adjusted by Holm: cluster-robust t for "
-        "text-to-SQL over several databases, exact McNemar otherwise. Resampling seed {seed}.",
+        "text-to-SQL and within subjects for multiple choice. Tests, adjusted by Holm: exact McNemar, "
+        "or for text-to-SQL over several databases the cluster-robust t where its p is larger. Resampling seed {seed}.",
         "wilson": "Wilson",
         "cluster": "Wilson on the effective number of items where they cluster by database",
         "col_variant": "Variant",

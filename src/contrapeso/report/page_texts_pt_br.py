@@ -25,9 +25,9 @@ PORTUGUESE = {
         "perdem por ponto ganho no {target}.",
         "changes": "Em relação a {baseline}",
         "changes_note": "Comparação pareada nos mesmos itens. O p é o do teste em que se apoia o veredito, ajustado "
-        "por Holm entre as execuções: t robusto a conglomerados em text-to-SQL com vários bancos de dados, McNemar "
-        "exato nos demais casos. “Detectável” é a menor diferença, em pontos, que este número de itens revela com "
-        "poder de 80 %.",
+        "por Holm entre as execuções: McNemar exato ou, em text-to-SQL com vários bancos de dados, o t robusto a "
+        "conglomerados quando o p deste é maior. “Detectável” é a menor diferença, em pontos, que este número "
+        "de itens revela com poder de 80 %.",
         "parts": "Onde mudou",
         "parts_note": "Acurácia em porcentagem, com intervalo de 95 %, e diferença em relação a {baseline}, em "
         "pontos. Em ordem da mudança de {first}, da maior perda ao maior ganho; clique em um cabeçalho para "
@@ -61,9 +61,9 @@ PORTUGUESE = {
         "left_out": "{variant} no {task}: {n} itens ficaram fora dos números acima ({reason}); {correct} deles "
         "foram respondidos corretamente.",
         "footer": "Intervalos de 95 %. Acurácias: {methods}. Diferenças: bootstrap pareado, por banco de dados em "
-        "text-to-SQL e dentro de cada disciplina em múltipla escolha. Testes, com ajuste de Holm: t robusto a "
-        "conglomerados em text-to-SQL com vários bancos de dados, McNemar exato nos demais casos. Semente da "
-        "reamostragem: {seed}.",
+        "text-to-SQL e dentro de cada disciplina em múltipla escolha. Testes, com ajuste de Holm: McNemar "
+        "exato ou, em text-to-SQL com vários bancos de dados, o t robusto a conglomerados quando seu p é maior. "
+        "Semente da reamostragem: {seed}.",
         "wilson": "Wilson",
         "cluster": "Wilson com o número efetivo de itens onde se agrupam por banco de dados",
         "col_variant": "Variante",

@@ -95,8 +95,8 @@ ENGLISH = {
         "{@hesterberg2015bootstrap}; for multiple choice, items are drawn within subjects.",
         "mcnemar": "McNemar's exact test {@mcnemar1947} compares the {=b} items lost with the {=c} items "
         "gained:{=mcnemar}Where databases move together it rejects too often; for text-to-SQL the verdict therefore "
-        "rests on the cluster-robust {=t} test. The {=pvalue} of a verdict is adjusted for the number of runs by "
-        "Holm's method {@holm1979}.",
+        "rests on the larger of its {=pvalue} and that of the cluster-robust {=t} test. "
+        "The {=pvalue} of a verdict is adjusted for the number of runs by Holm's method {@holm1979}.",
         "mcnemar_only": "McNemar's exact test {@mcnemar1947} compares the {=b} items lost with the {=c} items "
         "gained:{=mcnemar}The {=pvalue} of a verdict is adjusted for the number of runs by Holm's method {@holm1979}.",
         "verdict": "A change is called a {gain} or a {loss} when its interval excludes 0 and the adjusted {=pvalue} "

@@ -97,8 +97,8 @@ PORTUGUESE = {
         "{@hesterberg2015bootstrap}; em múltipla escolha sorteiam-se itens dentro de cada disciplina.",
         "mcnemar": "O teste exato de McNemar {@mcnemar1947} compara os {=b} itens perdidos com os {=c} itens "
         "ganhos:{=mcnemar}Quando bancos de dados variam em conjunto, ele rejeita demais; em text-to-SQL o veredito "
-        "se apoia, por isso, no teste {=t} robusto a conglomerados. O {=pvalue} de um veredito é ajustado ao número "
-        "de execuções pelo método de Holm {@holm1979}.",
+        "se apoia, por isso, no maior entre o seu {=pvalue} e o do teste {=t} robusto a conglomerados. "
+        "O {=pvalue} de um veredito é ajustado ao número de execuções pelo método de Holm {@holm1979}.",
         "mcnemar_only": "O teste exato de McNemar {@mcnemar1947} compara os {=b} itens perdidos com os {=c} itens "
         "ganhos:{=mcnemar}O {=pvalue} de um veredito é ajustado ao número de execuções pelo método de Holm "
         "{@holm1979}.",

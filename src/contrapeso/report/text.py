@@ -143,8 +143,8 @@ INTERVALS_NOTE = (
     "for more questions like these (Wilson)."
 )
 TESTS_NOTE = (
-    "p is of the cluster-robust t test for text-to-SQL, whose questions cluster by database, and of McNemar's exact "
-    "test for multiple choice, adjusted by Holm over the runs."
+    "p is of McNemar's exact test, or of the cluster-robust t test where that is larger (text-to-SQL, whose questions "
+    "cluster by database), adjusted by Holm over the runs."
 )
 ACCURACY_HEAD = ("Variant", "Task", "n", "Accuracy [95 %]")
 COMPARISON_HEAD = (
