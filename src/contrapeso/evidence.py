@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from contrapeso.report.measurement import Measurement, StudyFacts
 
 Affected = tuple[tuple[str, str], ...]
+RUN = 4
+"""Words by which a question is looked up in a text."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Evidence:
         schema_shown: sampled item id of the target -> whether its prompt contains the database's schema.
         evaluated: how many items are evaluated, all tasks together.
         leaked: ids of evaluated items that were shots or training examples too (`leaked_between`).
+        trained_on: name of an adapter trained elsewhere -> the base model it names.
     """
 
     facts: StudyFacts
@@ -29,6 +33,7 @@ class Evidence:
     schema_shown: Mapping[str, bool] | None = None
     evaluated: int = 0
     leaked: Sequence[str] | None = None
+    trained_on: Mapping[str, str] = field(default_factory=dict)
 
     def of_task(self, task: str) -> Affected:
         """(variant, task) of every measurement of a task."""
@@ -51,6 +56,36 @@ def leaked_between(evaluated: Mapping[str, str], seen: Mapping[str, str]) -> lis
     """
     texts = {_normalised(text) for text in seen.values()}
     return [item for item, text in evaluated.items() if item in seen or _normalised(text) in texts]
+
+
+def leaked_into(evaluated: Mapping[str, Sequence[str]], texts: Sequence[str]) -> list[str]:
+    """Ids of evaluated items that stand, question and every option, word for word in one of the texts.
+
+    Letter case, spacing and punctuation aside.
+
+    Args:
+        evaluated: item id -> its question and, for multiple choice, its options.
+        texts: whatever was trained on.
+    """
+    words = [_words(text) for text in texts]
+    places: dict[tuple[str, ...], set[int]] = {}  # where each run of words begins a question, so that few are searched
+    for number, text in enumerate(words):
+        for start in range(len(text)):
+            places.setdefault(tuple(text[start : start + RUN]), set()).add(number)
+    joined = [f" {' '.join(text)} " for text in words]
+    leaked = []
+    for item, parts in evaluated.items():
+        wanted = [_words(part) for part in parts]
+        begins = tuple(wanted[0][:RUN])
+        # A question of fewer words begins like longer runs.
+        candidates = places.get(begins, set()) if len(begins) == RUN else range(len(texts))
+        if any(all(f" {' '.join(part)} " in joined[number] for part in wanted) for number in candidates):
+            leaked.append(item)
+    return leaked
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def _normalised(text: str) -> str:

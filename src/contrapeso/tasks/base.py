@@ -38,6 +38,11 @@ class Item:
     left_out: str = ""
 
 
+def option_letters(count: int) -> tuple[str, ...]:
+    """The letters of so many options, `("A", "B", ...)`; at most 26."""
+    return tuple(chr(ord("A") + place) for place in range(count))
+
+
 @dataclass(frozen=True)
 class Prompt:
     """What a model is asked: chat messages, or plain text when `chat` is False.
@@ -100,7 +105,24 @@ class OptionScores:
     truncated: bool = False
 
 
-Reply = Generation | OptionScores
+@dataclass(frozen=True)
+class TextScores:
+    """A reply to the question how likely some texts are after a prompt.
+
+    Attributes:
+        log_likelihoods: one natural logarithm per text, summed over its tokens.
+        tokens: how many tokens each text has.
+        prompt_tokens, prompt_sha, truncated: as in `Generation`.
+    """
+
+    log_likelihoods: tuple[float, ...]
+    tokens: tuple[int, ...]
+    prompt_tokens: int
+    prompt_sha: str
+    truncated: bool = False
+
+
+Reply = Generation | OptionScores | TextScores
 
 
 @dataclass(frozen=True)
@@ -121,6 +143,7 @@ class Outcome:
         results: for SQL, the first rows that the `gold` and the `predicted` query gave, as `Preview.to_json` writes
             them; a query that failed has none.
         log_probabilities: for multiple choice, one per option.
+        value: for texts, nats: minus the log-likelihood of the text; `weight` the tokens it is the sum over.
         left_out: why the item is reported apart ("" when it counts).
     """
 
@@ -139,6 +162,8 @@ class Outcome:
     rules: Mapping[str, bool] = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)
     log_probabilities: tuple[float, ...] = ()
+    value: float | None = None
+    weight: int = 0
     left_out: str = ""
 
     def apart(self, reason: str) -> Outcome:
@@ -154,9 +179,11 @@ class Outcome:
             "rules": dict(self.rules),
             "results": dict(self.results),
             "log_probabilities": list(self.log_probabilities),
+            "weight": self.weight,
             "left_out": self.left_out,
         }
-        return row | {name: value for name, value in optional.items() if value}
+        known = {} if self.value is None else {"value": self.value}
+        return row | known | {name: value for name, value in optional.items() if value}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Outcome:
@@ -175,6 +202,8 @@ class Outcome:
             rules=dict(row.get("rules", {})),
             results=dict(row.get("results", {})),
             log_probabilities=tuple(row.get("log_probabilities", ())),
+            value=row.get("value"),
+            weight=row.get("weight", 0),
             left_out=row.get("left_out", ""),
         )
 
@@ -196,8 +225,8 @@ _SCALARS = (
 class Task(Protocol):
     """How one benchmark is asked and scored. A new task is one file in `tasks/` and one line in `tasks/__init__.py`.
 
-    `kind` says what the engine is asked for: "generation" (free text, greedy) or "options" (letters by
-    log-probability).
+    `kind` says what the engine is asked for: "generation" (free text, greedy), "options" (letters by log-probability)
+    or "texts" (log-likelihoods of whole texts).
     """
 
     @property

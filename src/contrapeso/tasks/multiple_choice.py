@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from contrapeso.errors import DataError, ModelError
-from contrapeso.tasks.base import Item, OptionScores, Outcome, Prompt, Reply
+from contrapeso.tasks.base import Item, OptionScores, Outcome, Prompt, Reply, option_letters
 
 if TYPE_CHECKING:
     from contrapeso.models.engine import Engine, Variant
@@ -108,7 +108,8 @@ def _instruction(subject: str) -> str:
 
 
 def _question(item: Item) -> str:
-    options = "".join(f"{letter}. {choice}\n" for letter, choice in zip(LETTERS, item.choices, strict=True))
+    letters = option_letters(len(item.choices))
+    options = "".join(f"{letter}. {choice}\n" for letter, choice in zip(letters, item.choices, strict=True))
     return f"{item.question.strip()}\n{options}Answer:"
 
 

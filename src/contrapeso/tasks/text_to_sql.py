@@ -62,6 +62,7 @@ class TextToSQL:
         chat: whether the model's chat template is put around the text; shots are then earlier turns.
         max_new_tokens: longest answer, in tokens.
         name: key of the task in files.
+        schemas: what prompts show of databases read so far.
     """
 
     items: tuple[Item, ...]
@@ -72,7 +73,7 @@ class TextToSQL:
     chat: bool = False
     max_new_tokens: int = 160
     name: str = "spider"
-    _schemas: dict[Path, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    schemas: dict[Path, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def kind(self) -> Literal["generation"]:
@@ -139,7 +140,7 @@ class TextToSQL:
                 prompt_sha=reply.prompt_sha,
                 prompt_tokens=reply.prompt_tokens,
                 truncated=reply.truncated,
-                stopped=_ended(_generation(reply), answer),
+                stopped=ended(_generation(reply), answer),
                 detail=verdict.detail,
                 flags=verdict.flags,
                 rules=verdict.rules,
@@ -152,9 +153,9 @@ class TextToSQL:
     def schema(self, item: Item) -> str:
         """The schema of an item's database, as prompts show it."""
         database = _database(item)
-        if database not in self._schemas:
-            self._schemas[database] = render_schema(read_schema(database), self.schema_style)
-        return self._schemas[database]
+        if database not in self.schemas:
+            self.schemas[database] = render_schema(read_schema(database), self.schema_style)
+        return self.schemas[database]
 
     def _prefix(self, item: Item) -> str:
         return _PREFIX.format(schema=self.schema(item))
@@ -257,7 +258,7 @@ def _results(verdict: Verdict) -> dict[str, dict[str, Any]]:
     return {name: corner.to_json() for name, corner in corners.items() if corner}
 
 
-def _ended(reply: Generation, answer: str) -> bool:
+def ended(reply: Generation, answer: str) -> bool:
     """Whether the query ended by itself: generation stopped, or went on to something that is not the query."""
     return reply.stopped or not reply.text.rstrip().endswith(answer)
 
