@@ -18,13 +18,12 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmarks.random_mistral import TINY_SHAPE, save_in_own_process
 from contrapeso import Study, load_study, run
 from contrapeso.data import load_mmlu, load_spider
 from contrapeso.store import StudyFolder
@@ -64,13 +63,7 @@ TINY = Scale(
     train=8,
     dev=20,
     per_subject=1,
-    shape={
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-    },
+    shape=TINY_SHAPE,
     overrides=("target.max_new_tokens=16",),
 )
 WITHOUT_GPU = ("model.quantization=none", "training.optimizer=adamw")
@@ -121,46 +114,6 @@ def slice_mmlu(source: Path, target: Path, *, per_subject: int) -> None:
         questions = [item for item in whole.test if item.group == subject]
         _write_mmlu(target / "dev" / f"{subject}_dev.csv", shots)
         _write_mmlu(target / "test" / f"{subject}_test.csv", evenly(questions, per_subject))
-
-
-def make_model(folder: Path, tokenizer: Path, shape: Mapping[str, int]) -> dict[str, float]:
-    """Save a Mistral with random weights in bfloat16 and the given tokenizer; whole or not at all.
-
-    Args:
-        folder: where to.
-        tokenizer: a folder with a tokenizer in Hugging Face format; its size is the vocabulary's.
-        shape: what differs from Mistral-7B-Instruct-v0.2.
-
-    Returns:
-        Number of parameters, and seconds to make and to write them.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    # The defaults of `MistralConfig` are v0.1's: a sliding window and another base of the rotary embedding.
-    config = MistralConfig(
-        vocab_size=len(AutoTokenizer.from_pretrained(tokenizer)),
-        max_position_embeddings=32_768,
-        sliding_window=None,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-        **shape,
-    )
-    started = time.perf_counter()
-    torch.manual_seed(0)
-    with torch.device(device):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    if device == "cuda":
-        torch.cuda.synchronize()
-    made = time.perf_counter()
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial, max_shard_size="2GB")
-    for file in (*tokenizer.glob("*.json"), *tokenizer.glob("*.jinja")):
-        shutil.copyfile(file, partial / file.name)
-    partial.rename(folder)
-    written = time.perf_counter()
-    return {"parameters": model.num_parameters(), "make_seconds": made - started, "write_seconds": written - made}
 
 
 class Watcher:
@@ -234,10 +187,7 @@ def prepare(arguments: argparse.Namespace, scale: Scale) -> Study:
     slice_spider(arguments.spider, work / "spider", train=scale.train, dev=scale.dev)
     slice_mmlu(arguments.mmlu, work / "mmlu", per_subject=scale.per_subject)
     if not (work / "model").is_dir():
-        # In a process of its own, so that its memory does not count as the study's.
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            made = process.submit(make_model, work / "model", arguments.tokenizer, scale.shape).result()
-        _write_json(work / "model.json", made)
+        _write_json(work / "model.json", made := save_in_own_process(work / "model", arguments.tokenizer, scale.shape))
         print(f"model made: {made}", flush=True)
     folders = {"model.id": work / "model", "target.data": work / "spider", "general.data": work / "mmlu"}
     located = [f"{key}={json.dumps(str(folder))}" for key, folder in folders.items()]

@@ -15,7 +15,6 @@ In: Spider, MMLU and Mistral's tokenizer, or the prompts that `--write-prompts` 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,90 +23,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.asked_prompts import pocket_golds, pocket_prompts, read_prompts, write_prompts
+from benchmarks.random_mistral import save_in_own_process, save_random_adapter
 from contrapeso.models.engine import Engine, Variant
-from contrapeso.tasks.base import Generation, OptionScores, Prompt
+from contrapeso.tasks.base import Generation, OptionScores, Prompt, TextScores
 
 LETTERS = ("A", "B", "C", "D")
 NEW_TOKENS = 40
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 BASE = Variant("base")
-
-
-def write_prompts(spider: Path, mmlu: Path, file: Path) -> None:
-    """The prompts of a study with a chat model, small enough to carry."""
-    from contrapeso.data import load_mmlu, load_spider
-    from contrapeso.sql import Sandbox
-    from contrapeso.tasks import MultipleChoice, TextToSQL
-
-    dev, train = load_spider(spider, "dev"), load_spider(spider, "train")
-    questions = load_mmlu(mmlu)
-    with Sandbox(1) as sandbox:
-        target = TextToSQL(dev, sandbox, chat=True)
-        general = MultipleChoice(questions.test, questions.dev, shots=5)
-        tasks = {
-            "spider": [target.prompt(item) for item in dev],
-            "mmlu": [general.prompt(item) for item in general.items],
-        }
-    prefixes = list(dict.fromkeys(prompt.prefix for prompts in tasks.values() for prompt in prompts))
-    places = {prefix: place for place, prefix in enumerate(prefixes)}
-    rows = {name: [[places[p.prefix], p.body, p.chat] for p in prompts] for name, prompts in tasks.items()}
-    with gzip.open(file, "wt", encoding="utf-8") as stream:
-        json.dump({"prefixes": prefixes, "train": len(train), **rows}, stream)
-
-
-def read_prompts(file: Path) -> dict[str, list[Prompt]]:
-    """What `write_prompts` wrote."""
-    with gzip.open(file, "rt", encoding="utf-8") as stream:
-        stored = json.load(stream)
-    prefixes = stored["prefixes"]
-    return {
-        name: [Prompt(prefixes[place], body, chat=chat) for place, body, chat in stored[name]]
-        for name in ("spider", "mmlu")
-    }
-
-
-def save_random_mistral(folder: Path, tokenizer: Path) -> None:
-    """A model with the shape of Mistral-7B-Instruct-v0.3 and random weights, in Hugging Face format."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig
-
-    names = AutoTokenizer.from_pretrained(tokenizer)
-    config = MistralConfig(
-        vocab_size=len(names),
-        max_position_embeddings=32_768,
-        sliding_window=None,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-        bos_token_id=names.bos_token_id,
-        eos_token_id=names.eos_token_id,
-    )
-    torch.manual_seed(0)
-    with torch.device("cuda"):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    model.save_pretrained(folder)
-    names.save_pretrained(folder)
-    del model
-    torch.cuda.empty_cache()
-
-
-def save_random_adapter(folder: Path, base: str, *, seed: int, rank: int = 8, size: float = 0.02) -> Path:
-    """An adapter on the attention's layers that changes answers, with random A and B."""
-    import torch
-    from peft import LoraConfig, PeftModel, get_peft_model_state_dict
-    from safetensors.torch import save_file
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base))
-        wrapped = PeftModel(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(ATTENTION)))
-    generator = torch.Generator().manual_seed(seed)
-    weights = {
-        name: torch.randn(weight.shape, generator=generator) * size
-        for name, weight in get_peft_model_state_dict(wrapped, save_embedding_layers=False).items()
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights, folder / "adapter_model.safetensors")
-    wrapped.peft_config["default"].save_pretrained(folder)
-    return folder
 
 
 class Stages:
@@ -165,22 +88,19 @@ def machine() -> dict[str, Any]:
     return {"gpu": torch.cuda.get_device_name(), "versions": {name: installed(name) for name in names}}
 
 
-def pocket_prompts() -> dict[str, list[Prompt]]:
-    """The pocket tasks, as a study asks them."""
-    from contrapeso.data import load_mmlu, load_spider, mmlu_folder, spider_folder
-    from contrapeso.models.loading import POCKET, load_tokenizer
-    from contrapeso.sql import Sandbox
-    from contrapeso.tasks import MultipleChoice, TextToSQL
-
-    items = load_spider(spider_folder("pocket"), "dev")
-    questions = load_mmlu(mmlu_folder("pocket"))
-    with Sandbox(1) as sandbox:
-        target = TextToSQL(items, sandbox, chat=bool(load_tokenizer(POCKET).chat_template))
-        general = MultipleChoice(questions.test, questions.dev, shots=5)
-        return {
-            "spider": [target.prompt(item) for item in items],
-            "mmlu": [general.prompt(item) for item in general.items],
-        }
+def replies(
+    engine: Engine, variant: Variant, prompts: Mapping[str, Sequence[Prompt]], golds: Sequence[str]
+) -> dict[str, list[Any]]:
+    """All that a variant can be asked: choices, queries, and how likely it finds the gold queries."""
+    found: dict[int, TextScores] = {}
+    texts = [[f" {gold}"] for gold in golds]
+    for rows, scores in engine.score_texts(variant, prompts["spider"], texts=texts, skip=frozenset()):
+        found.update(zip(rows, scores, strict=True))
+    return {
+        "mmlu": score(engine, variant, prompts["mmlu"]),
+        "spider": generate(engine, variant, prompts["spider"], 96),
+        "golds": [found[row] for row in range(len(golds))],
+    }
 
 
 def compare(one: dict[str, list[Any]], other: dict[str, list[Any]]) -> dict[str, Any]:
@@ -192,6 +112,8 @@ def compare(one: dict[str, list[Any]], other: dict[str, list[Any]]) -> dict[str,
     margins = [_margin(x) for x, y in pairs if _letter(x) != _letter(y)]
     texts = list(zip(one["spider"], other["spider"], strict=True))
     different = [[x.text, y.text] for x, y in texts if x.text != y.text]
+    golds = list(zip(one.get("golds", []), other.get("golds", []), strict=True))
+    likelihoods = sorted(abs(x.log_likelihoods[0] - y.log_likelihoods[0]) for x, y in golds)
     return {
         "questions": len(pairs),
         "log_probability_difference": {"median": apart[len(apart) // 2], "largest": apart[-1]},
@@ -202,6 +124,7 @@ def compare(one: dict[str, list[Any]], other: dict[str, list[Any]]) -> dict[str,
         "queries_equal": sum(x == y for x, y in texts),
         "texts_equal": len(texts) - len(different),
         "sql_equal": sum(extract_sql(x.text) == extract_sql(y.text) for x, y in texts),
+        "log_likelihood_of_gold_differences": likelihoods,
         "prompts_equal": all(x.prompt_sha == y.prompt_sha for x, y in [*pairs, *texts]),
         "different_texts": different[:20],
     }
@@ -227,7 +150,7 @@ def agreement(work: Path, out: Path, *, dtype: str = "float16", quantization: An
 
     facts = machine() | {"dtype": dtype, "quantization": quantization}
     stages = Stages(out / f"agreement-{dtype}-{quantization}.json", facts)
-    prompts = pocket_prompts()
+    prompts, golds = pocket_prompts(), pocket_golds()
     adapter = save_random_adapter(work / "pocket-adapter", str(POCKET_FOLDER), seed=1, size=0.04)
     variants = (BASE, Variant("random adapter", adapter))
     answered: dict[str, dict[str, dict[str, list[Any]]]] = {}
@@ -235,10 +158,7 @@ def agreement(work: Path, out: Path, *, dtype: str = "float16", quantization: An
     def ask(engine: Engine, name: str) -> None:
         for variant in variants:
             with stages.timed(f"{name}, {variant.name}"):
-                answered.setdefault(name, {})[variant.name] = {
-                    "mmlu": score(engine, variant, prompts["mmlu"]),
-                    "spider": generate(engine, variant, prompts["spider"], 96),
-                }
+                answered.setdefault(name, {})[variant.name] = replies(engine, variant, prompts, golds)
 
     with stages.timed("start served"):
         engine = ServedEngine(POCKET, dtype=dtype, quantization=quantization, adapters=[adapter])
@@ -247,7 +167,7 @@ def agreement(work: Path, out: Path, *, dtype: str = "float16", quantization: An
     engine.close()
     loaded = load_model(POCKET, dtype=dtype, quantization=quantization)  # type: ignore[arg-type]
     ask(LocalEngine(loaded.model, loaded.tokenizer), "local")
-    small = LocalEngine(loaded.model, loaded.tokenizer, batch_size_generate=5, batch_size_score=5)
+    small = LocalEngine(loaded.model, loaded.tokenizer, batch_size_generate=24, batch_size_score=24)
     ask(small, "local, other batches")
     loaded = load_model(POCKET, dtype="float32", quantization=quantization)
     ask(LocalEngine(loaded.model, loaded.tokenizer), "local float32")
@@ -277,7 +197,7 @@ def speed(prompts_file: Path, tokenizer: Path, work: Path, out: Path) -> None:
     folder = work / "mistral"
     if not (folder / "config.json").is_file():
         with stages.timed("make the model"):
-            save_random_mistral(folder, tokenizer)
+            save_in_own_process(folder, tokenizer, {})
     adapters = [save_random_adapter(work / f"adapter-{n}", str(folder), seed=n) for n in (1, 2)]
     variants = (BASE, *(Variant(f"adapter {n}", path) for n, path in enumerate(adapters, 1)))
     with stages.timed("start served"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from contrapeso.models.engine import Point
 from contrapeso.report.measurement import Measurement, Sources, StudyFacts
 from contrapeso.tasks.base import Item, Outcome
 
@@ -91,6 +92,19 @@ def study() -> list[Measurement]:
         mmlu(RUN_2, 0.45, seed=6),
         spider(SHOTS, 0.38, seed=8, note="3-shot"),
     ]
+
+
+def study_with_ways() -> list[Measurement]:
+    """The runs of `study` with three checkpoints and two scales each, the loss growing with both."""
+    found = [m if m.variant == BASE else replace(m, point=Point(m.variant)) for m in study() if m.variant != SHOTS]
+    seed = 20
+    for run, gain, loss in ((RUN_1, 0.25, 0.01), (RUN_2, 0.27, 0.15)):
+        between = [(Point(run, step=100 * part), part / 4) for part in (3, 1, 2)]  # in no order
+        for point, share in [*between, (Point(run, scale=0.75), 0.75), (Point(run, scale=0.5), 0.5)]:
+            found.append(replace(spider(point.name, 0.3 + gain * share, seed=seed), point=point))
+            found.append(replace(mmlu(point.name, 0.6 - loss * share, seed=seed + 1), point=point))
+            seed += 2
+    return found
 
 
 def sources(measurements: Sequence[Measurement], **other: Any) -> Sources:

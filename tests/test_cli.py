@@ -11,7 +11,7 @@ from contrapeso import load_study
 from contrapeso.errors import ContrapesoError
 from contrapeso.version import __version__
 
-COMMANDS = ("run", "check", "init", "score", "compare")
+COMMANDS = ("run", "check", "init", "score", "compare", "fetch", "ask", "demo", "import-adapter", "export")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """What users may rely on: the public names, and that they cost nothing until used."""
 
 import json
+import pkgutil
 import re
 import subprocess
 import sys
@@ -34,11 +35,16 @@ def test_the_public_names_are_these_and_every_one_is_there():
         "StudyError",
         "__version__",
         "load_study",
-        "report",
+        "rebuild_report",
         "run",
         "score_predictions",
     ]
     assert all(getattr(contrapeso, name) is not None for name in contrapeso.__all__)
+
+
+def test_a_public_name_stays_what_it_is_when_everything_below_is_imported():
+    names = {module.name for module in pkgutil.iter_modules(contrapeso.__path__)}
+    assert not names & set(contrapeso.__all__)  # a module of that name would take its place
 
 
 def test_every_public_name_is_documented():

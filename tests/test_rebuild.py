@@ -9,7 +9,7 @@ from studies import changed, contrapeso, files, write_tiny_study
 
 from contrapeso import load_study, run
 from contrapeso.errors import StoreError, StudyError
-from contrapeso.rebuild import report
+from contrapeso.rebuild import rebuild_report
 from contrapeso.report.record import read_record, read_sources
 from contrapeso.store import StudyFolder
 
@@ -34,14 +34,14 @@ def test_the_same_report_comes_from_the_folder_alone(copy):
     for name in REPORT:
         path = copy / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    report(copy)
+    rebuild_report(copy)
     assert changed(before, files(copy, *REPORT)) == set()
 
 
 def test_a_report_written_again_leaves_a_study_that_is_complete(finished, copy, tmp_path):
-    report(copy, language="pt-BR")
+    rebuild_report(copy, language="pt-BR")
     assert 'lang="pt-BR"' in (copy / "report.html").read_text(encoding="utf-8")
-    report(copy, language="en")
+    rebuild_report(copy, language="en")
     manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["complete"] is True
     stamps = files(copy)
@@ -53,7 +53,7 @@ def test_what_is_not_measured_to_the_end_is_left_out_and_said(copy):
     journal = copy / "outcomes" / "Fine-Tuned_Run_2" / "mmlu.jsonl"
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
     journal.write_text("".join(lines[:3]), encoding="utf-8")
-    summary = report(copy)
+    summary = rebuild_report(copy)
     assert summary["complete"] is False and summary["verdict"].startswith("Incomplete study.")
     assert set(summary["variants"]["Fine-Tuned Run 2"]) == {"spider"}
     assert [row["variant"] for row in summary["tradeoff"]] == ["Fine-Tuned Run 1"]
@@ -62,7 +62,7 @@ def test_what_is_not_measured_to_the_end_is_left_out_and_said(copy):
 def test_outcomes_of_another_adapter_do_not_count(copy):
     weights = copy / "adapters" / "Fine-Tuned_Run_1" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
-    assert "Fine-Tuned Run 1" not in report(copy)["variants"]
+    assert "Fine-Tuned Run 1" not in rebuild_report(copy)["variants"]
 
 
 def test_questions_options_schemas_and_losses_are_at_hand_without_the_data(copy):
@@ -78,15 +78,15 @@ def test_questions_options_schemas_and_losses_are_at_hand_without_the_data(copy)
 
 def test_a_folder_without_measurements_is_refused(copy, tmp_path):
     with pytest.raises(StoreError, match="not a study folder"):
-        report(tmp_path)
+        rebuild_report(tmp_path)
     shutil.rmtree(copy / "outcomes")
     with pytest.raises(StoreError, match="measured to the end"):
-        report(copy)
+        rebuild_report(copy)
 
 
 def test_an_unknown_audit_check_is_refused(copy):
     with pytest.raises(StudyError, match="no audit check 'nonsense'"):
-        report(copy, allow_failing_audit=["nonsense"])
+        rebuild_report(copy, allow_failing_audit=["nonsense"])
 
 
 def test_a_damaged_record_is_named(copy):
@@ -94,7 +94,7 @@ def test_a_damaged_record_is_named(copy):
     del record["facts"]
     (copy / "record.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(StoreError, match=r"record\.json is damaged"):
-        report(copy)
+        rebuild_report(copy)
 
 
 def test_the_command_prints_the_verdict_and_open_wants_a_page(copy, monkeypatch, capsys):
@@ -112,16 +112,16 @@ def test_records_survive_the_way_to_disk(copy):
 
 def test_a_study_whose_base_is_not_measured_to_the_end_is_reported_without_comparisons(copy):
     (copy / "outcomes" / "Baseline_Model" / "spider.jsonl").unlink()
-    summary = report(copy)
+    summary = rebuild_report(copy)
     assert summary["complete"] is False and "spider" not in summary["variants"]["Baseline Model"]
     assert {row["task"] for row in summary["comparisons"]} == {"mmlu"}
 
 
 def test_options_of_a_report_are_for_that_report_alone(copy):
     before = (copy / "record.json").read_bytes()
-    report(copy, language="pt-BR", allow_failing_audit=["unstopped_answers"])
+    rebuild_report(copy, language="pt-BR", allow_failing_audit=["unstopped_answers"])
     assert (copy / "record.json").read_bytes() == before
-    report(copy)
+    rebuild_report(copy)
     assert 'lang="en"' in (copy / "report.html").read_text(encoding="utf-8")
 
 
@@ -129,4 +129,4 @@ def test_an_outcome_of_the_wrong_kind_is_named(copy):
     journal = copy / "outcomes" / "Baseline_Model" / "mmlu.jsonl"
     journal.write_text(journal.read_text(encoding="utf-8").replace('"correct": true', '"correct": "yes"'), "utf-8")
     with pytest.raises(StoreError, match=r"mmlu\.jsonl, line \d+ is damaged"):
-        report(copy)
+        rebuild_report(copy)

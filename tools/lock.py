@@ -11,7 +11,8 @@ import importlib.metadata as metadata
 
 from packaging.requirements import Requirement
 
-EXTRAS = ("deepeval", "dev")
+EXTRAS = ("deepeval", "demo", "dev", "docs", "kaggle", "notebook")
+"""Left out: `gpu` and `served` are bound to a platform and to another torch, `lm-eval` is for one benchmark alone."""
 HEADER = "# The exact set that is tested; `make lock` refreshes it. The ranges are in pyproject.toml."
 
 

@@ -14,14 +14,14 @@ from contrapeso.version import __version__
 
 if TYPE_CHECKING:
     from contrapeso.experiment import run
-    from contrapeso.rebuild import report
+    from contrapeso.rebuild import rebuild_report
     from contrapeso.score import score_predictions
     from contrapeso.study import Study, load_study
 
 _HOME = {
     "Study": "contrapeso.study",
     "load_study": "contrapeso.study",
-    "report": "contrapeso.rebuild",
+    "rebuild_report": "contrapeso.rebuild",
     "run": "contrapeso.experiment",
     "score_predictions": "contrapeso.score",
 }
@@ -36,7 +36,7 @@ __all__ = [
     "StudyError",
     "__version__",
     "load_study",
-    "report",
+    "rebuild_report",
     "run",
     "score_predictions",
 ]

@@ -34,8 +34,9 @@ class Band:
     tuned: bool
 
     def speaks_of(self, measurement: Measurement, facts: StudyFacts) -> bool:
-        """Whether the band is about such a measurement; a variant prompted otherwise has no band."""
-        if measurement.prompt_note:
+        """Whether the band is about such a measurement: of the base or a run, prompted as all are."""
+        point = measurement.point
+        if measurement.prompt_note or (point and (point.intermediate or point.imported)):
             return False
         if self.tuned:
             return measurement.variant != facts.baseline and facts.train_examples >= WHOLE_SPIDER_TRAIN
@@ -51,8 +52,9 @@ PUBLISHED_BANDS: Mapping[str, tuple[Band, ...]] = {
 
 
 def audit(evidence: Evidence) -> list[Check]:
-    """Run every check; one verdict for each, in the order of `CHECKS`."""
-    return [check(evidence) for check in CHECKS]
+    """Run every check; one verdict for each, in the order of `CHECKS`, and one more where an adapter is not ours."""
+    verdicts = [check(evidence) for check in CHECKS]
+    return [*verdicts, trained_elsewhere(evidence)] if evidence.trained_on else verdicts
 
 
 def below_chance(evidence: Evidence) -> Check:
@@ -179,7 +181,9 @@ def different_items(evidence: Evidence) -> Check:
     """Warn when a variant and the baseline did not answer the same items; only shared ones are compared."""
     found = []
     for baseline, measurement in evidence.against_baseline():
-        odd = {o.item for o in baseline.counted} ^ {o.item for o in measurement.counted}
+        asked, answered = ({o.item for o in m.counted} for m in (baseline, measurement))
+        probe = measurement.point is not None and measurement.point.probe  # meant to answer a part of the items
+        odd = answered - asked if probe else answered ^ asked
         if odd:
             found.append((measurement, f"{len(odd)} items were answered by only one of it and the baseline"))
     return _verdict("different_items", warn=found, ok="all variants answered the same items")
@@ -206,6 +210,20 @@ def published_band(evidence: Evidence) -> Check:
                     found.append((measurement, f"interval {own} misses the published {published}"))
     ok = "accuracies are as published for this base model" if bands else "no accuracy is published for this base model"
     return _verdict("published_band", warn=found, ok=ok)
+
+
+def trained_elsewhere(evidence: Evidence) -> Check:
+    """Warn of adapters trained elsewhere: what they learnt is not known, nor always on which base."""
+    found = []
+    for measurement in evidence.measurements:
+        named = evidence.trained_on.get(measurement.point.origin) if measurement.point else None
+        if named is None:
+            continue
+        words = "whether it was trained on evaluated items cannot be told"
+        if named and named != evidence.facts.base_model:
+            words += f"; it names {named} as its base"
+        found.append((measurement, words))
+    return _verdict("trained_elsewhere", warn=found, ok="no adapter was trained elsewhere")
 
 
 CHECKS: tuple[Callable[[Evidence], Check], ...] = (

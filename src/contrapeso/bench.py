@@ -11,19 +11,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contrapeso.distributed import size, tell
 from contrapeso.errors import ResourceError
 from contrapeso.evaluate import evaluate
 from contrapeso.manifest import REPORT, hardware, peak_memory, seal, versions
 from contrapeso.materials import Materials, Step
 from contrapeso.models.adapters import adapter_identity
-from contrapeso.models.engine import Variant
+from contrapeso.models.engine import Point, Variant
 from contrapeso.names import model_name
 from contrapeso.progress import Reporter, steps_bar
-from contrapeso.report.record import adapter_is_whole, read_record, write_record
+from contrapeso.report.record import adapter_is_whole, outcome_key, read_record, write_record
 from contrapeso.settings import RunSettings
+from contrapeso.shelf import bring_adapters, missing_checkpoints, said_by_base
 from contrapeso.store import (
     Journal,
     StudyFolder,
@@ -36,12 +39,16 @@ from contrapeso.store import (
     write_atomically,
     write_json,
 )
-from contrapeso.study import Study
+from contrapeso.study import BASELINE, Study
+from contrapeso.training.checkpoints import newest_step
 
 if TYPE_CHECKING:
     from contrapeso.models.loading import LoadedModel
     from contrapeso.models.local import LocalEngine
     from contrapeso.models.served import ServedEngine
+    from contrapeso.models.sharded import Sharded
+    from contrapeso.tasks.base import Task
+    from contrapeso.training.examples import Example
 
 
 class Bench:
@@ -80,28 +87,34 @@ class Bench:
         from contrapeso.models.loading import load_model
 
         settings = self.study.model
+        options: dict[str, Any] = {
+            "model_id": settings.id,
+            "revision": self.materials.commit,
+            "dtype": settings.dtype,
+            "quantization": settings.quantization,
+            "device": settings.device,
+            "sharding": settings.sharding,
+        }
         with self._timed(f"load {model_name(settings.id)}"):
-            return load_model(
-                settings.id,
-                revision=self.materials.commit,
-                dtype=settings.dtype,
-                quantization=settings.quantization,
-                device=settings.device,
-            )
+            tell("load", **options)
+            return load_model(**options)
 
     @cached_property
-    def engine(self) -> LocalEngine | ServedEngine:
+    def engine(self) -> LocalEngine | Sharded | ServedEngine:
         """What answers prompts."""
-        from contrapeso.models.local import LocalEngine
-
         evaluate, choice = self.study.evaluate, self.materials.engine
         if evaluate.engine != choice.engine:
             self.reporter.say(choice.reason)
         if choice.engine == "served":
             return self._served()
-        return LocalEngine(
-            self.base.model,
-            self.base.tokenizer,
+        return self._local()
+
+    def _local(self) -> LocalEngine | Sharded:
+        from contrapeso.models.sharded import start_local
+
+        evaluate = self.study.evaluate
+        return start_local(
+            self.base,
             batch_size_generate=evaluate.generate_batch,
             batch_size_score=evaluate.score_batch,
             say=self.reporter.say,
@@ -113,7 +126,7 @@ class Bench:
 
         from contrapeso.models.served import ServedEngine
 
-        adapters = [self.train(run) for run in self.study.runs]
+        adapters = list(dict.fromkeys(map(self._adapter, self.materials.points)))
         vars(self).pop("base", None)
         gc.collect()
         torch.cuda.empty_cache()  # does nothing where CUDA was never used
@@ -139,9 +152,11 @@ class Bench:
         parts = self.materials
         tasks = [task for task in (parts.target, parts.few_shot, parts.general) if task]
         return {
-            "study": fingerprint(self.study.model_dump(mode="json")),
+            "study": fingerprint(self.study.essence()),
             **parts.base_key,
+            **{f"adapter {name}": imported.identity for name, imported in parts.imported.items()},
             **{f"task {number} ({task.name})": task.fingerprint for number, task in enumerate(tasks)},
+            **{f"axis {task.name}": task.fingerprint for task, _ in parts.axes},
             "examples": parts.examples_hash,
             "tolerated audit checks": ", ".join(self.tolerated),
             "contrapeso": versions()["contrapeso"],
@@ -153,24 +168,26 @@ class Bench:
         return summary
 
     def begin(self) -> None:
-        """File the resolved study; the folder is not complete until `report` says so."""
+        """File the resolved study and what it brings along; the folder is not complete until `report` says so."""
         filed = read_json(self.folder.manifest) or {}
         if filed.get("inputs") != self.inputs:
             remove(*(self.folder.root / name for name in REPORT))  # the report of another study would be believed
-        write_atomically(self.folder.root / "study.toml", self.study.to_toml())
         parts = self.materials
+        bring_adapters(self.folder, parts, base=model_name(self.study.model.id), say=self.reporter.say)
+        write_atomically(self.folder.root / "study.toml", self.study.filed().to_toml())
         record = parts.record(self.study, self.steps, tolerated=self.tolerated)
-        write_record(self.folder, record, {task.name: task.items for task in (parts.target, parts.general)})
+        tasks: list[Task] = [parts.target, parts.general, *(task for task, _ in parts.axes)]
+        write_record(self.folder, record, {task.name: task.items for task in tasks})
         self._file_manifest()
 
     def measure(self, step: Step) -> None:
         """Outcomes of a variant on a task, from the journal as far as they are known; first of all its adapter."""
-        adapter = self.train(step.run) if step.run else None
-        variant, task = Variant(step.variant, adapter=adapter), step.task
+        point, task = step.point, step.task
+        adapter = self._adapter(point) if point else None
+        variant = Variant(step.variant, adapter, point.scale if point else 1.0)
         identity = adapter_identity(adapter) if adapter else "none"
-        journal = Journal(
-            self.folder.outcomes(step.variant, task.name), {**self.materials.outcome_key(task), "adapter": identity}
-        )
+        key = outcome_key(self.materials.outcome_key(task), identity, point)
+        journal = Journal(self.folder.outcomes(step.variant, task.name), key)
         label = f"measure {step.variant} on {task.name}"
         if journal.changed:
             self.reporter.say(f"{label}: again, because of a change in {', '.join(journal.changed)}")
@@ -189,42 +206,57 @@ class Bench:
         from contrapeso.training.lora import check_run
 
         for run in self.study.runs:
-            if not self._trained(run):
-                check_run(self.base, self._rows, run)
+            if not self._trained(run) or missing_checkpoints(self.folder, self.materials, run, self.study.seed):
+                check_run(self.base, self._rows, run)  # replayed examples are short, or cut
 
     def _trained(self, run: RunSettings) -> bool:
         """Whether the run's adapter lies there, whole and made from exactly these inputs."""
         adapter = self.folder.adapter(run.name)
         return adapter_is_whole(adapter) and still_valid(adapter, self.materials.adapter_key(run, self.study.seed))
 
+    def _adapter(self, point: Point) -> Path:
+        """The adapter of a point; a run's is trained unless it lies there."""
+        for run in self.study.runs:
+            if run.name == point.origin:
+                self.train(run)
+        return self.folder.adapter(point.adapter)
+
     def train(self, run: RunSettings) -> Path:
-        """The run's adapter, trained unless it lies there."""
+        """The run's adapter, trained unless it and the checkpoints to be measured lie there."""
         key = self.materials.adapter_key(run, self.study.seed)
         adapter, checkpoints = self.folder.adapter(run.name), self.folder.checkpoints(run.name)
-        if self._trained(run):
+        trained, missing = self._trained(run), missing_checkpoints(self.folder, self.materials, run, self.study.seed)
+        if trained and not missing:
             forget(checkpoints)  # a kill after the adapter was filed leaves them
             return adapter
-        forget(adapter)
-        if not still_valid(checkpoints, key):
+        label = f"train {run.name}" + (" again, for its checkpoints" if trained else "")
+        if trained:
+            steps = ", ".join(str(kept.step) for kept in missing)
+            self.reporter.say(f"{run.name} was trained without keeping step {steps}: again, up to there; its end stays")
+        else:
+            forget(adapter)
+        passed = newest_step(checkpoints) >= min((kept.step for kept in missing), default=inf)
+        if passed or not still_valid(checkpoints, key):
             forget(checkpoints)
             write_json(key_file(checkpoints), dict(key))
-            self.timings.pop(f"train {run.name}", None)
+            self.timings.pop(label, None)
         from contrapeso.training.lora import RunFolders, train_run
 
         engine = vars(self).get("engine")
         if engine is not None:  # it is the local one: vLLM is started after the last run
             engine.detach()
-        with self._timed(f"train {run.name}"), steps_bar(self.reporter, f"{run.name}: training") as progress:
-            result = train_run(
-                self.base,
-                self._rows,
-                settings=run,
-                seed=self.study.seed,
-                folders=RunFolders(adapter, checkpoints),
-                progress=progress,
-            )
-        write_json(adapter / "training.json", asdict(result))
-        write_json(key_file(adapter), dict(key))
+        with self._timed(label), steps_bar(self.reporter, f"{run.name}: training") as progress:
+            asked: dict[str, Any] = {
+                "rows": [*self._rows, *self._replayed(run)],
+                "settings": run,
+                "seed": self.study.seed,
+                "folders": RunFolders(adapter, checkpoints, missing, only_kept=trained),
+            }
+            tell("train", **asked)
+            result = train_run(self.base, **asked, progress=progress)
+        if not trained:
+            write_json(adapter / "training.json", asdict(result))
+            write_json(key_file(adapter), dict(key))
         forget(checkpoints)
         return adapter
 
@@ -241,6 +273,27 @@ class Bench:
         manifest["timings_seconds"]["report"] = seconds
         write_json(self.folder.manifest, seal(manifest | {"complete": summary["complete"]}, self.folder.root))
         return summary
+
+    def _replayed(self, run: RunSettings) -> list[dict[str, Any]]:
+        """The examples a run replays, as tokens; what the base itself says is asked once and filed."""
+        from contrapeso.training.replay import replay_rows, replayed
+
+        if run.replay is None:
+            return []
+        pool: Sequence[Example] = self.materials.replay[run.name]
+        if run.replay.data == "self":
+            pool = said_by_base(self.folder, self.materials, pool, ask=self._ask_base)
+        drawn = replayed(pool, among=len(self._rows), share=run.replay.share, seed=self.study.seed)
+        longest = min(run.max_length, run.pack_tokens) if run.packing != "none" else run.max_length
+        return replay_rows(self.base.tokenizer, drawn, longest=longest)
+
+    def _ask_base(self, pool: Sequence[Example]) -> list[Example]:
+        from contrapeso.training.replay import answered_by
+
+        # vLLM comes after training; the base is here now.
+        engine = self._local() if self.materials.engine.engine == "served" else self.engine
+        with self._timed("ask the base what is replayed"):
+            return answered_by(engine, Variant(BASELINE), pool)
 
     @cached_property
     def _rows(self) -> list[dict[str, list[int]]]:
@@ -274,7 +327,7 @@ class Bench:
             "seed": self.study.seed,
             "inputs": self.inputs,
             "versions": versions(),
-            "hardware": hardware(),
+            "hardware": hardware() | {"processes": size()},
             "timings_seconds": self.timings,
             "session_seconds": round(time.perf_counter() - self.started, 3),
             "peak_memory": self._peak_memory(),

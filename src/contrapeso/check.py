@@ -10,8 +10,10 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
+from contrapeso.axes import read_axes
+from contrapeso.distributed import size
 from contrapeso.errors import ContrapesoError, ResourceError
-from contrapeso.materials import name_base, read_general, read_target
+from contrapeso.gathering import look_at_imported, name_base, plan_points, read_general, read_target
 from contrapeso.models.loading import load_tokenizer, resolve_device, resolve_dtype
 from contrapeso.models.resources import free_memory_gib, weights_memory_gib
 from contrapeso.stats.means import degrees_of_freedom
@@ -59,7 +61,9 @@ def check(study: Study, out: Path) -> list[Finding]:
     looks: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
         ("target", lambda: _target(study)),
         ("general", lambda: _general(study)),
+        ("axes", lambda: _axes(study)),
         ("model", lambda: [_model(study)]),
+        ("variants", lambda: _variants(study)),
         ("memory", lambda: [_memory(study)]),
         ("disk", lambda: [_disk(study, out)]),
     )
@@ -101,11 +105,18 @@ def _few_databases(databases: int) -> Finding:
 
 
 def _general(study: Study) -> list[Finding]:
-    items = read_general(study.general).items
+    items = [item for item in read_general(study.general).items if not item.left_out]
     return [
         Finding("general", "ok", f"{len(items):,} questions in {len({item.group for item in items})} subjects"),
         smallest_effect("smallest loss to be seen", len(items), GENERAL_DISCORDANT),
     ]
+
+
+def _axes(study: Study) -> list[Finding]:
+    if not study.axes:
+        return []
+    found = read_axes(study.axes, read_general(study.general), seed=study.seed)
+    return [Finding(f"axis {task.name}", "ok", f"{axis.kind}, {len(task.items):,} items") for task, axis in found]
 
 
 def smallest_effect(subject: str, n: int, discordant_share: float, *, databases: Sequence[int] = ()) -> Finding:
@@ -142,6 +153,27 @@ def _model(study: Study) -> Finding:
     return Finding("model", "ok", f"{model.id} ({base['model'][:19]}) on {how}")
 
 
+def _variants(study: Study) -> list[Finding]:
+    """What is measured beside the runs, and whether the adapters trained elsewhere fit."""
+    train, _ = read_target(study.target)
+    points = plan_points(study, len(train))
+    findings = [
+        Finding(
+            f"adapter {name}",
+            "ok",
+            "fits the base model; "
+            + (f"names {imported.trained_on} as its base" if imported.trained_on else "names no base"),
+        )
+        for name, imported in look_at_imported(study, study.model.revision).items()
+    ]
+    between = sum(point.intermediate for point in points)
+    if between:
+        items = study.evaluate.probe_items
+        on = f"{items} items of each task" if items else "all items"
+        findings.append(Finding("points", "ok", f"{between} checkpoints and scaled adapters, measured on {on}"))
+    return findings
+
+
 def _memory(study: Study) -> Finding:
     model = study.model
     device = resolve_device(model.device)
@@ -150,12 +182,22 @@ def _memory(study: Study) -> Finding:
     )
     if weights is None:
         return Finding("memory", "warn", f"unknown: the weights of {model.id} are not on this machine yet")
+    weights /= _parts(model.sharding, device)
     free = free_memory_gib(device)
     need = weights * 1.2 + 1.5  # activations, caches and libraries
     detail = f"about {need:.1f} GiB needed on {device} ({weights:.1f} GiB of weights), {free:.1f} GiB free"
     if weights > free:
         raise ResourceError(f'{detail}: set model.quantization = "nf4", or take a smaller model or a larger machine')
     return Finding("memory", "warn" if need > free else "ok", detail)
+
+
+def _parts(sharding: str, device: str) -> int:
+    """Into how many parts weights are divided: one for every process there is, or that all GPUs of the machine take."""
+    if sharding == "none" or device == "cpu":  # processes on one CPU share its memory
+        return 1
+    import torch
+
+    return size() if size() > 1 else max(1, torch.cuda.device_count())
 
 
 def _disk(study: Study, out: Path) -> Finding:

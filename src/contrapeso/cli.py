@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from contrapeso.commands.adapters import export_command, import_command
+from contrapeso.commands.ask import ask_command, demo_command
+from contrapeso.commands.fetch import fetch_command
 from contrapeso.commands.judging import compare_command, score_command
 from contrapeso.commands.options import FolderArgument, Language, OutOption, SetOption, StudyArgument
+from contrapeso.commands.recommending import recommend_command
+from contrapeso.distributed import is_main, together
 from contrapeso.errors import ContrapesoError, ResourceError, StoreError
 from contrapeso.names import printable
 from contrapeso.version import __version__
@@ -74,11 +80,13 @@ def run_command(
     from contrapeso.study import load_study
 
     console = Console()
-    loaded = load_study(study, overrides or ())
-    folder = out or Path("results") / loaded.name
-    summary = run(loaded, folder, reporter=OnConsole(console), allow_failing_audit=tuple(allow_failing_audit or ()))
-    console.print(summary_table(summary))
-    print(f"{summary['verdict']}\nReport: {folder / 'report.html'}")
+    with together():  # so that an error is said once
+        loaded = load_study(study, overrides or ())
+        folder = out or Path("results") / loaded.name
+        summary = run(loaded, folder, reporter=OnConsole(console), allow_failing_audit=tuple(allow_failing_audit or ()))
+    if is_main():
+        console.print(summary_table(summary))
+        print(f"{summary['verdict']}\nReport: {folder / 'report.html'}")
 
 
 @app.command("check")
@@ -107,10 +115,10 @@ def report_command(
     """Write a study's report again from the outcomes in its folder: no model, no GPU, no data set."""
     from rich.console import Console
 
-    from contrapeso.rebuild import report
+    from contrapeso.rebuild import rebuild_report
     from contrapeso.report.text import summary_table
 
-    summary = report(folder, allow_failing_audit=allow_failing_audit, language=language)
+    summary = rebuild_report(folder, allow_failing_audit=allow_failing_audit, language=language)
     Console().print(summary_table(summary))
     print(f"{summary['verdict']}\nReport: {folder / 'report.html'}")
 
@@ -138,12 +146,21 @@ def init_command(
     print(f"wrote {file}; edit it, then: contrapeso run {file}")
 
 
+app.command("fetch")(fetch_command)
 app.command("score")(score_command)
 app.command("compare")(compare_command)
+app.command("recommend")(recommend_command)
+app.command("import-adapter")(import_command)
+app.command("export")(export_command)
+app.command("ask")(ask_command)
+app.command("demo")(demo_command)
 
 
 def main() -> None:
     """Entry point of the `contrapeso` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a locale that is not UTF-8 has no letter for what databases hold
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(prog_name="contrapeso", standalone_mode=False)
     except ContrapesoError as error:

@@ -6,36 +6,31 @@ A `Study` enters, with the sandbox that runs SQL; plain values leave. No weights
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from contrapeso.data import CATEGORY_OF_SUBJECT, load_mmlu, load_questions, mmlu_folder, spider_folder
-from contrapeso.errors import ModelError
-from contrapeso.evidence import leaked_between
-from contrapeso.models.choice import LOCAL, Choice, choose_for_study
-from contrapeso.models.loading import (
-    load_tokenizer,
-    require_quantization,
-    resolve_device,
-    resolve_dtype,
-    weights_identity,
-)
-from contrapeso.models.prompts import render
+from contrapeso.data import CATEGORY_OF_SUBJECT
+from contrapeso.evidence import leaked_between, leaked_into
+from contrapeso.models.adapter_import import Imported
+from contrapeso.models.choice import LOCAL, Choice
+from contrapeso.models.engine import Point
 from contrapeso.names import model_name
-from contrapeso.report.measurement import StudyFacts
+from contrapeso.report.measurement import Axis, StudyFacts
 from contrapeso.report.record import Planned, Record
-from contrapeso.settings import GeneralSettings, LoraSettings, ModelSettings, RunSettings, TargetSettings
-from contrapeso.sql import Sandbox, judge_sql
+from contrapeso.settings import LoraSettings, RunSettings
+from contrapeso.sql import judge_sql
 from contrapeso.sql.schema import quoted, read_schema
 from contrapeso.store import fingerprint
 from contrapeso.study import Study
 from contrapeso.tasks.base import Item, Task
 from contrapeso.tasks.multiple_choice import MultipleChoice
-from contrapeso.tasks.text_to_sql import TextToSQL, choose_shots
-from contrapeso.training.examples import Example, training_examples
+from contrapeso.tasks.text_to_sql import TextToSQL
+from contrapeso.training.examples import Example
 
 WITHOUT_EFFECT = frozenset(("checkpoint_steps", "max_length", "report_to"))
 """Run settings that move no weight: how often to save, a guard that refuses, who is told."""
+APART = frozenset(("replay",))
+"""Run settings with a part of their own in the key."""
 OF_PACKING = frozenset(("pack_tokens", "databases_per_step"))
 """Run settings that move no weight without packing."""
 
@@ -47,14 +42,18 @@ class Step:
     Attributes:
         variant: display name.
         task: what is asked.
-        run: the fine-tuning run whose adapter is measured; None for the base model.
+        run: the fine-tuning run whose adapter is measured; None for the base model and adapters trained elsewhere.
         prompt_note: how the prompts differ from the baseline's on purpose.
+        point: which adapter, and how strongly it acts; None for the base model.
+        axis: what the task is when it is neither target nor general; else None.
     """
 
     variant: str
     task: Task
     run: RunSettings | None = None
     prompt_note: str = ""
+    point: Point | None = None
+    axis: Axis | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,11 @@ class Materials:
         examples: the same as prompt and completion, without shots.
         base_key: what every result depends on: weights, arithmetic, quantization, chat markup.
         engine: what answers the prompts, and why.
+        points: every variant with an adapter, in the order they are measured.
+        imported: the adapters trained elsewhere, by display name.
+        replay: name of a run -> the examples it may replay; with `self` prompts without an answer.
+        probes: name of a task -> the part of it on which checkpoints and scaled adapters are measured; may be empty.
+        axes: the further axes, each with what it is.
     """
 
     target: TextToSQL
@@ -78,11 +82,16 @@ class Materials:
     examples: tuple[Example, ...]
     base_key: Mapping[str, str]
     engine: Choice = LOCAL
+    points: tuple[Point, ...] = ()
+    imported: Mapping[str, Imported] = field(default_factory=dict)
+    probes: Mapping[str, Task] = field(default_factory=dict)
+    replay: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
+    axes: tuple[tuple[Task, Axis], ...] = ()
 
     @property
     def commit(self) -> str | None:
         """The commit of a hub model that results are filed under; None for a folder."""
-        return _commit(self.base_key)
+        return commit_of(self.base_key)
 
     @property
     def examples_hash(self) -> str:
@@ -96,14 +105,30 @@ class Materials:
 
     def adapter_key(self, run: RunSettings, seed: int) -> dict[str, str]:
         """Key of an adapter: the base, every setting that moves a weight, the examples, the seed."""
-        idle = WITHOUT_EFFECT | (OF_PACKING if run.packing == "none" else frozenset())
+        idle = WITHOUT_EFFECT | APART | (OF_PACKING if run.packing == "none" else frozenset())
+        if not run.kl_to_base:
+            idle |= {"kl_to_base", "kl_on"}
         settings = {name: getattr(run, name) for name in LoraSettings.model_fields if name not in idle}
         return {
             **self.base_key,
             "settings": fingerprint(settings),
             "examples": self.examples_hash,
             "seed": str(seed),
+            **self._replay_key(run),
         }
+
+    def _replay_key(self, run: RunSettings) -> dict[str, str]:
+        if run.replay is None:
+            return {}
+        pool = [(e.prompt.text, e.prompt.chat, e.completion) for e in self.replay[run.name]]
+        return {"replay": fingerprint([run.replay.share, run.replay.data == "self", pool])}
+
+    def point_key(self, point: Point, run: RunSettings | None, seed: int) -> dict[str, str]:
+        """Key of the adapter of a point: of the run, of one of its checkpoints, or of the adapter trained elsewhere."""
+        if run is None:
+            return {"imported": self.imported[point.origin].identity}
+        step = {} if point.step is None else {"step": str(point.step)}
+        return {**self.adapter_key(run, seed), **step}
 
     def record(self, study: Study, steps: Sequence[Step], *, tolerated: tuple[str, ...]) -> Record:
         """The plan of the study, and what the audit asks of data and prompts: gold against itself, schema, leaks."""
@@ -113,9 +138,9 @@ class Materials:
         verdicts = judge_sql(target.sandbox, triples)
         one_a_database = {item.group: item for item in target.items}
         shots = {item.id: item for task in (target, self.few_shot) if task for item in task.shots}
-        dev = (item for items in general.dev_shots.values() for item in items[: general.shots])
-        evaluated = {item.id: _content(item) for item in (*counted, *general.items)}
-        seen = {item.id: _content(item) for item in (*self.train, *shots.values(), *dev) if not item.left_out}
+        evaluated = {item.id: _content(item) for item in (*counted, *self._general_items())}
+        shown = (*self.train, *shots.values(), *self._dev_shots())
+        seen = {item.id: _content(item) for item in shown if not item.left_out}
         return Record(
             facts=StudyFacts(
                 name=study.name,
@@ -128,12 +153,39 @@ class Materials:
             plan=tuple(self._planned(step, study.seed) for step in steps),
             gold_verdicts={item.id: v.rules["unordered"] for item, v in zip(counted, verdicts, strict=True)},
             schema_shown={item.id: _shows_schema(target, item) for item in one_a_database.values()},
-            evaluated=len(evaluated),
-            leaked=tuple(leaked_between(evaluated, seen)),
+            evaluated=len(evaluated) + len(self._axis_items()),
+            leaked=tuple(dict.fromkeys([*leaked_between(evaluated, seen), *self._leaked_texts(counted)])),
             schemas={group: target.schema(item) for group, item in one_a_database.items()},
             tolerated=tolerated,
             language=study.report.language,
+            probes={name: [item.id for item in task.items] for name, task in self.probes.items()},
+            trained_on={name: imported.trained_on for name, imported in self.imported.items()},
+            asking=_asking(target, counted[0]) if counted else {},
         )
+
+    def _leaked_texts(self, counted: Sequence[Item]) -> list[str]:
+        """Evaluated items in what a run may replay, and items of axes in anything that was learnt or shown."""
+        pools = dict.fromkeys(self.replay.values())
+        replayed = [example.prompt.text + example.completion for pool in pools for example in pool]
+        asked = {item.id: (item.question, *item.choices) for item in (*counted, *self._general_items())}
+        if not self.axes:
+            return leaked_into(asked, replayed)
+        learnt = [f"{item.question}\n{item.gold}" for item in self.train]
+        shown = ["\n".join((shot.question, *shot.choices)) for shot in self._dev_shots()]
+        own = {item.id: (item.question, *item.choices) for item in self._axis_items()}
+        return [*leaked_into(asked, replayed), *leaked_into(own, [*replayed, *learnt, *shown])]
+
+    def _general_items(self) -> list[Item]:
+        return [item for item in self.general.items if not item.left_out]
+
+    def _axis_items(self) -> list[Item]:
+        """Items of axes that ask something of their own."""
+        return [item for task, axis in self.axes if not axis.again for item in task.items]
+
+    def _dev_shots(self) -> list[Item]:
+        """Solved questions of the general task that stand in a prompt."""
+        most = max([self.general.shots, *(getattr(task, "shots", 0) for task, _ in self.axes)])
+        return [shot for shots in self.general.dev_shots.values() for shot in shots[:most]]
 
     def _planned(self, step: Step, seed: int) -> Planned:
         return Planned(
@@ -142,8 +194,25 @@ class Materials:
             kind=step.task.kind,
             prompt_note=step.prompt_note,
             key=self.outcome_key(step.task),
-            adapter_key=self.adapter_key(step.run, seed) if step.run else None,
+            adapter_key=self.point_key(step.point, step.run, seed) if step.point else None,
+            point=step.point,
+            axis=step.axis,
         )
+
+
+def _asking(task: TextToSQL, item: Item) -> dict[str, Any]:
+    """How the task asks an item, for the card of an adapter."""
+    prompt = task.prompt(item)
+    return {
+        "item": item.id,
+        "question": item.question,
+        "schema": task.schema(item),
+        "text": prompt.text,
+        "turns": [list(turn) for turn in prompt.turns],
+        "chat": prompt.chat,
+        "stop": list(task.stop),
+        "max_new_tokens": task.max_new_tokens,
+    }
 
 
 def _shows_schema(task: TextToSQL, item: Item) -> bool:
@@ -161,95 +230,7 @@ def _content(item: Item) -> str:
     return "\n".join((item.group, item.question, *item.choices))
 
 
-def read_target(settings: TargetSettings) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
-    """Train items and evaluated items of the target task.
-
-    Raises:
-        DataError: a file is missing or malformed; the message names it.
-    """
-    folder = spider_folder(settings.data)
-    reasons = {item: entry.reason for entry in settings.leave_out for item in entry.items}
-    train = load_questions(folder, "train", limit=settings.train_limit)
-    return train, load_questions(folder, "dev", limit=settings.limit, leave_out=reasons)
-
-
-def read_general(settings: GeneralSettings) -> MultipleChoice:
-    """The general task.
-
-    Raises:
-        DataError: a file is missing or malformed; the message names it.
-    """
-    folder = mmlu_folder(settings.data)
-    mmlu = load_mmlu(folder, subjects=settings.subjects, limit_per_subject=settings.limit_per_subject)
-    return MultipleChoice(mmlu.test, mmlu.dev, shots=settings.shots)
-
-
-def name_base(settings: ModelSettings) -> dict[str, str]:
-    """What every result depends on: the exact weights, their arithmetic, their quantization.
-
-    Raises:
-        ModelError, ResourceError: the model is not there, or this machine cannot run it so.
-    """
-    device = resolve_device(settings.device)
-    require_quantization(settings.quantization, device, asked=settings.device)
-    return {
-        "model": weights_identity(settings.id, settings.revision),
-        "dtype": resolve_dtype(settings.dtype, device),
-        "quantization": settings.quantization,
-    }
-
-
-def gather(study: Study, sandbox: Sandbox) -> Materials:
-    """Load and check everything a study needs except weights.
-
-    Raises:
-        DataError, ModelError, ResourceError: something is missing or malformed; the message names it.
-    """
-    target = study.target
-    train, items = read_target(target)
-    general = read_general(study.general)
-    base_key = name_base(study.model)
-    tokenizer = load_tokenizer(study.model.id, study.model.revision)
-    zero_shot = TextToSQL(
-        items,
-        sandbox,
-        schema_style=target.schema_style,
-        chat=_use_chat(study.model, tokenizer),
-        max_new_tokens=target.max_new_tokens,
-    )
-
-    def with_shots(count: int) -> TextToSQL:
-        return replace(zero_shot, shots=choose_shots(train, count, seed=study.seed))
-
-    target_task = with_shots(target.shots)
-    few_shot = with_shots(target.baseline_shots) if target.baseline_shots else None
-    every_run: list[Task] = [target_task, general]
-    once: list[Task] = [few_shot] if few_shot else []
-    return Materials(
-        target=target_task,
-        few_shot=few_shot,
-        general=general,
-        train=train,
-        examples=tuple(training_examples(train, zero_shot.prompt)),
-        base_key={**base_key, "markup": fingerprint(render(tokenizer, zero_shot.prompt(items[0])))},
-        engine=choose_for_study(
-            study.evaluate.engine,
-            study.model,
-            commit=_commit(base_key),
-            dtype=base_key["dtype"],
-            tasks=every_run * (1 + len(study.runs)) + once,
-        ),
-    )
-
-
-def _commit(base_key: Mapping[str, str]) -> str | None:
+def commit_of(base_key: Mapping[str, str]) -> str | None:
     """The commit of a hub model; None for a folder."""
     identity = base_key["model"]
     return None if identity.startswith("sha256:") else identity
-
-
-def _use_chat(model: ModelSettings, tokenizer: Any) -> bool:
-    has_template = bool(getattr(tokenizer, "chat_template", None))
-    if model.chat == "always" and not has_template:
-        raise ModelError(f'model.chat is "always" but the tokenizer of {model.id} has no chat template: set "auto"')
-    return has_template and model.chat != "never"

@@ -13,6 +13,16 @@ def slug(name: str) -> str:
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name).lstrip(".") or "_"
 
 
+def checkpoint_name(origin: str, step: int) -> str:
+    """Display name of a run's checkpoint: `Fine-Tuned Run 1 @400`."""
+    return f"{origin} @{step}"
+
+
+def scaled_name(adapter: str, scale: float) -> str:
+    """Display name of an adapter whose update is scaled: `Fine-Tuned Run 1 x0.5`; as it is when the scale is 1."""
+    return adapter if scale == 1 else f"{adapter} x{scale:g}"
+
+
 def model_name(model: str) -> str:
     """A hub id as it is, of a folder the last part: a path of this machine says nothing to others."""
     return model if model.count("/") == 1 and not model.startswith(("/", ".", "~")) else PurePath(model).name

@@ -14,16 +14,17 @@ from contrapeso.audit import audit, require_known_checks
 from contrapeso.errors import StoreError
 from contrapeso.evidence import Evidence
 from contrapeso.manifest import seal
-from contrapeso.report.model_card import model_card
+from contrapeso.recommend import recommend_among
+from contrapeso.report.products import write_products
 from contrapeso.report.record import Record, read_record, read_sources
 from contrapeso.report.summary import summarize
 from contrapeso.report.write import write_report
-from contrapeso.store import StudyFolder, open_folder, read_json, write_atomically, write_json
+from contrapeso.stats.selection import Rule
+from contrapeso.store import StudyFolder, open_folder, read_json, write_json
 from contrapeso.study import load_study
-from contrapeso.version import __version__
 
 
-def report(
+def rebuild_report(
     folder: str | Path, *, allow_failing_audit: Sequence[str] | None = None, language: str | None = None
 ) -> dict[str, Any]:
     """Write the report of a study folder again, from the outcomes in it.
@@ -60,7 +61,7 @@ def report(
 
 
 def rebuild(folder: StudyFolder, record: Record) -> dict[str, Any]:
-    """Audit, summarize and write everything that leaves, model cards included.
+    """Audit, summarize and write everything that leaves, model cards and archives of adapters included.
 
     Raises:
         StoreError: nothing is measured yet, or a file is damaged.
@@ -68,8 +69,8 @@ def rebuild(folder: StudyFolder, record: Record) -> dict[str, Any]:
     """
     study = load_study(folder.root / "study.toml")
     sources = replace(read_sources(folder, record), settings=study.model_dump(mode="json"))
-    measured = sources.measurements
-    if not measured:
+    measured = [*sources.measurements, *sources.axes]
+    if not sources.measurements:
         raise StoreError(f"nothing in {folder.root} is measured to the end yet; run the study again to go on")
     evidence = Evidence(
         facts=record.facts,
@@ -78,12 +79,21 @@ def rebuild(folder: StudyFolder, record: Record) -> dict[str, Any]:
         schema_shown=record.schema_shown,
         evaluated=record.evaluated,
         leaked=record.leaked,
+        trained_on=record.trained_on,
     )
     complete = len(measured) == len(record.plan)
-    summary = summarize(record.facts, measured, checks=audit(evidence), tolerated=record.tolerated, complete=complete)
+    summary = summarize(
+        record.facts,
+        sources.measurements,
+        axes=sources.axes,
+        checks=audit(evidence),
+        tolerated=record.tolerated,
+        complete=complete,
+    )
+    budget = study.report.max_loss_points
+    if budget is not None and any(row["valid"] for row in summary["tradeoff"]):
+        rule = Rule("max_loss", budget / 100)
+        summary["recommendation"] = recommend_among(summary, sources.measurements, record.facts, rule)
     write_report(folder.root, summary, sources)
-    for run in study.runs:
-        if run.name in summary["variants"]:
-            card = model_card(run.name, summary, run.model_dump(mode="json"), version=__version__)
-            write_atomically(folder.adapter(run.name) / "README.md", card)
+    write_products(folder, summary, sources=sources, record=record)
     return summary

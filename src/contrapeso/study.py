@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tomli_w
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from contrapeso.errors import StudyError
-from contrapeso.names import slug
+from contrapeso.located import located
+from contrapeso.names import scaled_name, slug
 from contrapeso.settings import (
+    AdapterSettings,
+    AxisSettings,
     EvaluateSettings,
     GeneralSettings,
     LeaveOut,
     LoraSettings,
     ModelSettings,
+    ReplaySettings,
     ReportSettings,
     RunSettings,
     Settings,
@@ -34,10 +39,17 @@ from contrapeso.settings import (
 BASELINE = "Baseline Model"
 LONGEST_NAME_BYTES = 120  # as part of a file name, which may have 255
 PATHS = ("model.id", "target.data", "general.data")
+NOT_AXES = ("spider", "mmlu", "mean")
+
+
+POINT = re.compile(r"(__\d+)?(_x[-+.\de]+)?")
+"""What `names.checkpoint_name` and `names.scaled_name` add, as a file name has it."""
 
 
 class Study(Settings):
-    """One study: base model, target task, general task, runs."""
+    """One study: base model, target task, general task, runs, adapters trained elsewhere."""
+
+    later: ClassVar[frozenset[str]] = frozenset(("adapters", "axes"))
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """Name of the study; also the default folder below `results/`."""
@@ -46,26 +58,59 @@ class Study(Settings):
     model: ModelSettings = ModelSettings()
     target: TargetSettings = TargetSettings()
     general: GeneralSettings = GeneralSettings()
-    runs: Annotated[tuple[RunSettings, ...], Field(min_length=1)]
+    runs: tuple[RunSettings, ...] = ()
+    adapters: tuple[AdapterSettings, ...] = ()
+    """Adapters trained elsewhere, measured beside the runs or in place of them."""
+    axes: tuple[AxisSettings, ...] = ()
+    """Further things the model knew before, each weighed by itself."""
     evaluate: EvaluateSettings = EvaluateSettings()
     report: ReportSettings = ReportSettings()
 
-    @field_validator("runs")
-    @classmethod
-    def _distinct_names(cls, runs: tuple[RunSettings, ...]) -> tuple[RunSettings, ...]:
-        names = [slug(run.name).casefold() for run in runs]  # they become folders, also where case does not count
-        for run, name in zip(runs, names, strict=True):
-            if not run.name.isprintable() or len(name.encode()) > LONGEST_NAME_BYTES:
-                raise ValueError(f"run names are printable and at most {LONGEST_NAME_BYTES} bytes: {run.name!r}")
+    @model_validator(mode="after")
+    def _distinct_names(self) -> Study:
+        origins: tuple[RunSettings | AdapterSettings, ...] = (*self.runs, *self.adapters)
+        if not origins:
+            raise ValueError("a study needs at least one run ([[runs]]) or adapter trained elsewhere ([[adapters]])")
+        names = [slug(origin.name).casefold() for origin in origins]  # they become folders, also where case counts not
+        for origin, name in zip(origins, names, strict=True):
+            kind = "run" if isinstance(origin, RunSettings) else "adapter"
+            if not origin.name.isprintable() or len(name.encode()) > LONGEST_NAME_BYTES:
+                raise ValueError(f"{kind} names are printable and at most {LONGEST_NAME_BYTES} bytes: {origin.name!r}")
             if names.count(name) > 1 or name.startswith(slug(BASELINE).casefold()):
-                raise ValueError(f"run names must differ from each other and not start like {BASELINE!r}: {run.name!r}")
-        return runs
+                raise ValueError(
+                    f"{kind} names must differ from each other and not start like {BASELINE!r}: {origin.name!r}"
+                )
+            if any(name.startswith(other) and POINT.fullmatch(name[len(other) :]) for other in names if other != name):
+                raise ValueError(f"{origin.name!r} is what a checkpoint or scaled variant of another would be called")
+        return self
 
     @model_validator(mode="after")
     def _no_contradictions(self) -> Study:
         if self.target.shots and self.target.shots == self.target.baseline_shots:
             raise ValueError("target.baseline_shots equals target.shots: the extra variant would repeat the baseline")
+        if self.model.sharding == "fsdp" and self.model.quantization != "none":
+            raise ValueError('model.sharding = "fsdp" divides whole weights: set model.quantization = "none"')
+        scales = [scaled_name("", scale) for scale in self.evaluate.scales]
+        if len(set(scales)) < len(scales):
+            raise ValueError(f"evaluate.scales names a scale twice: {list(self.evaluate.scales)}")
         return self
+
+    @model_validator(mode="after")
+    def _axes_can_be_told_apart(self) -> Study:
+        names = [axis.name for axis in self.axes]
+        for name in names:
+            if name in NOT_AXES:
+                raise ValueError(f"an axis cannot be called {name!r}, which is a name of the report's own")
+            if names.count(name) > 1:
+                raise ValueError(f"two axes are called {name!r}; rename one")
+        if self.model.sharding == "fsdp" and any(axis.kind == "lm_eval" for axis in self.axes):
+            raise ValueError('axes of kind lm_eval need the whole model in one process: set model.sharding = "none"')
+        return self
+
+    def filed(self) -> Study:
+        """The study as its folder holds it: adapters trained elsewhere lie there too, wherever they came from."""
+        here = (adapter.model_copy(update={"path": f"adapters/{slug(adapter.name)}"}) for adapter in self.adapters)
+        return self.model_copy(update={"adapters": tuple(here)})
 
     def to_toml(self) -> str:
         """The study with every setting written out; `load_study` reads it back to an equal study."""
@@ -88,12 +133,15 @@ def preset_text(name: str) -> str:
     return (_preset_folder() / f"{name}.toml").read_text(encoding="utf-8")
 
 
-def load_study(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Study:
+def load_study(
+    name_or_file: str | Path, overrides: Sequence[str] = (), *, adding: AdapterSettings | None = None
+) -> Study:
     """Read a study.
 
     Args:
         name_or_file: a preset's name, or the path of a TOML file; paths inside the file are relative to it.
         overrides: `dotted.key=value` strings, values in TOML; e.g. `model.id=my/model`, `runs.0.epochs=2`.
+        adding: one more adapter trained elsewhere, unless the study has one of that name.
 
     Raises:
         StudyError: no such preset or file, broken TOML, an unknown key, a value out of range, a contradiction.
@@ -109,6 +157,8 @@ def load_study(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Study
         raise StudyError(f"{origin} is not valid TOML: {error}") from error
     for override in overrides:
         _override(table, override)
+    if adding is not None:
+        _add(table, adding)
     return _validated(_spread_training(table, origin), origin, folder)
 
 
@@ -129,20 +179,7 @@ def _validated(table: dict[str, Any], origin: str, folder: Path) -> Study:
         study = Study.model_validate(table)
     except ValidationError as error:
         raise StudyError(f"{origin}: " + "; ".join(_sentence(e) for e in error.errors())) from error
-    return study.model_copy(
-        update={
-            "model": study.model.model_copy(update={"id": _located(study.model.id, folder)}),
-            "target": study.target.model_copy(update={"data": _located(study.target.data, folder)}),
-            "general": study.general.model_copy(update={"data": _located(study.general.data, folder)}),
-        }
-    )
-
-
-def _located(value: str, folder: Path) -> str:
-    """A path relative to the study file becomes absolute when it exists there; names and hub ids stay."""
-    candidate = (folder / Path(value).expanduser()).resolve()
-    looks_like_path = value.startswith((".", "/", "~")) or candidate.exists()
-    return str(candidate) if looks_like_path and value != "pocket" else value
+    return located(study, folder)
 
 
 def _spread_training(table: dict[str, Any], origin: str) -> dict[str, Any]:
@@ -181,6 +218,14 @@ def _override(table: dict[str, Any], override: str) -> None:
         raise StudyError(f"--set {override}: {key} is not a table")
 
 
+def _add(table: dict[str, Any], adapter: AdapterSettings) -> None:
+    known = table.get("adapters", [])
+    if not isinstance(known, list) or not all(isinstance(entry, dict) for entry in known):
+        return  # the study's own error
+    if not any(slug(str(entry.get("name"))).casefold() == slug(adapter.name).casefold() for entry in known):
+        table["adapters"] = [*known, adapter.model_dump()]
+
+
 def _child(node: Any, part: str, override: str) -> Any:
     if isinstance(node, list):
         return node[_index(node, part, override)]
@@ -213,11 +258,14 @@ def _fields_at(parts: list[str]) -> list[str]:
         "target": TargetSettings,
         "general": GeneralSettings,
         "runs": RunSettings,
+        "adapters": AdapterSettings,
+        "axes": AxisSettings,
         "evaluate": EvaluateSettings,
     }
     if not parts:
         return [*Study.model_fields, "training"]
-    known = LeaveOut if "leave_out" in parts else sections.get(parts[0], Study)
+    inner: dict[str, type[BaseModel]] = {"leave_out": LeaveOut, "replay": ReplaySettings}
+    known = next((inner[part] for part in parts if part in inner), sections.get(parts[0], Study))
     return list(known.model_fields)
 
 

@@ -16,6 +16,8 @@ from pydantic_core import PydanticUndefined
 
 from contrapeso.errors import StudyError
 from contrapeso.settings import (
+    AdapterSettings,
+    AxisSettings,
     EvaluateSettings,
     GeneralSettings,
     LoraSettings,
@@ -58,6 +60,10 @@ def commented(preset: str) -> str:
         lines += [f"# {sentence}", f"[{section}]", *_settings(settings, table.get(section, {}))]
     for run in table["runs"]:
         lines += ["[[runs]]", *(_assign(key, value) for key, value in run.items()), ""]
+    lines += ["# Adapters trained elsewhere; `contrapeso import-adapter` adds one too.", "# [[adapters]]"]
+    lines += [f"# {key} =" for key in AdapterSettings.model_fields] + [""]
+    lines += ["# Further things it knew before: docs/axes.md.", "# [[axes]]"]
+    lines += [f"# {key} =" for key in AxisSettings.model_fields] + [""]
     lines += ["# How variants are measured; none of this changes what is asked.", "[evaluate]"]
     lines += _settings(EvaluateSettings, table.get("evaluate", {}))
     lines += ["# How results are shown; no number depends on it.", "[report]"]
@@ -76,7 +82,7 @@ def _settings(settings: type[BaseModel], values: Mapping[str, Any], only: tuple[
             yield f"# {key} ="
         else:
             default = list(field.default) if isinstance(field.default, tuple) else field.default
-            yield f"# {_assign(key, default)}"
+            yield from (f"# {line}" for line in _assign(key, default).splitlines())
     yield ""
 
 

@@ -13,11 +13,11 @@ from benchmarks.mistral_7b_shape import (
     TINY,
     evenly,
     main,
-    make_model,
     slice_mmlu,
     slice_spider,
     stand_in_for_a_smaller_card,
 )
+from benchmarks.random_mistral import save_random_mistral
 from contrapeso import load_study
 from contrapeso.data import load_mmlu, load_spider, mmlu_folder, spider_folder
 
@@ -93,7 +93,7 @@ def test_the_full_model_has_the_shape_of_mistral_7b() -> None:
 
 
 def test_a_made_model_has_the_tokenizers_vocabulary_and_no_sliding_window(tmp_path: Path, tokenizer: Path) -> None:
-    made = make_model(tmp_path / "model", tokenizer, TINY.shape)
+    made = save_random_mistral(tmp_path / "model", tokenizer, TINY.shape)
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     assert (config["model_type"], config["vocab_size"]) == ("mistral", len(tiny_tokenizer()))
     assert config["sliding_window"] is None

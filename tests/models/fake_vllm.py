@@ -5,6 +5,7 @@ one ends (the token that ends an answer is part of it) and refuses what the real
 whatever it is told, so that answers can be compared with another engine's to rounding.
 """
 
+import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from contrapeso.models.served_start import ENVIRONMENT
+
 RANKS = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
 
 
@@ -28,6 +31,7 @@ class SamplingParams:
     stop: list[str] = field(default_factory=list)
     stop_token_ids: list[int] = field(default_factory=list)
     logprob_token_ids: list[int] | None = None
+    prompt_logprobs: int | None = None
     detokenize: bool = True
 
     def __post_init__(self) -> None:
@@ -75,20 +79,49 @@ class LLM:
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         self.model_config = SimpleNamespace(max_model_len=self.model.config.max_position_embeddings)
         self.asked: list[tuple[int, LoRARequest | None]] = []
+        self.aborted: list[str] = []
         self.ended = False
-        self.llm_engine = SimpleNamespace(engine_core=SimpleNamespace(shutdown=self._end))
+        self.llm_engine = SimpleNamespace(
+            engine_core=SimpleNamespace(shutdown=self._end), step=self._step, abort_request=self._abort
+        )
+        self._queue: list[Any] = []
+        self._numbers = itertools.count()
         LLM.started.append(self)
 
     def _end(self) -> None:
         self.ended = True
 
-    def generate(
+    def _step(self) -> list[Any]:
+        """Finishes a few of the requests there are, the youngest first: answers need not come in order."""
+        done, self._queue = self._queue[-3:][::-1], self._queue[:-3]
+        return done
+
+    def _abort(self, names: Sequence[str]) -> None:
+        self.aborted += names
+        self._queue = [output for output in self._queue if output.request_id not in names]
+
+    def enqueue(
         self,
         prompts: Sequence[dict[str, list[int]]],
         sampling_params: Sequence[SamplingParams],
         *,
         use_tqdm: bool = True,
         lora_request: LoRARequest | None = None,
+    ) -> list[str]:
+        """As the real one: an answer is named by the first part of what this gives back."""
+        outputs = self.answers(prompts, sampling_params, lora_request, use_tqdm=use_tqdm)
+        for output in outputs:
+            output.request_id = str(next(self._numbers))
+        self._queue += outputs
+        return [f"{output.request_id}-0f3a" for output in outputs]
+
+    def answers(
+        self,
+        prompts: Sequence[dict[str, list[int]]],
+        sampling_params: Sequence[SamplingParams],
+        lora_request: LoRARequest | None = None,
+        *,
+        use_tqdm: bool = False,
     ) -> list[Any]:
         assert len(prompts) == len(sampling_params)
         assert not use_tqdm
@@ -129,7 +162,19 @@ class LLM:
             ends = {self.tokenizer.eos_token_id, *asked.stop_token_ids}
             if tokens[-1] in ends or any(stop in text for stop in asked.stop):
                 break
-        return SimpleNamespace(outputs=[SimpleNamespace(token_ids=tuple(tokens), logprobs=logprobs or None)])
+        return SimpleNamespace(
+            outputs=[SimpleNamespace(token_ids=tuple(tokens), logprobs=logprobs or None)],
+            prompt_logprobs=None if asked.prompt_logprobs is None else self._of_prompt(prompt, asked.prompt_logprobs),
+        )
+
+    def _of_prompt(self, prompt: list[int], likeliest: int) -> list[Any]:
+        """Every token of the prompt with its log-probability; the first has none."""
+        assert likeliest == 0
+        values = self.model(torch.tensor([prompt])).logits[0].log_softmax(-1)
+        return [
+            None,
+            *({token: SimpleNamespace(logprob=float(values[place, token]))} for place, token in enumerate(prompt[1:])),
+        ]
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> type[LLM]:
@@ -147,7 +192,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> type[LLM]:
         module.__spec__ = ModuleSpec(name, None)
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(LLM, "started", [])
-    for name in ("VLLM_WORKER_MULTIPROC_METHOD", "VLLM_LOGGING_LEVEL", "VLLM_NO_USAGE_STATS"):
+    for name in ENVIRONMENT:
         monkeypatch.setenv(name, "")  # whatever the engine sets is taken back
         monkeypatch.delenv(name)
     return LLM

@@ -1,11 +1,24 @@
 """Dividing prompts into batches."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contrapeso.models.batches import Backoff, common_prefix, is_out_of_memory, pad, plan_batches
+from contrapeso.errors import ResourceError
+from contrapeso.models.batches import (
+    Backoff,
+    Batch,
+    bucket,
+    common_prefix,
+    cut,
+    gather,
+    is_out_of_memory,
+    pad,
+    plan_batches,
+)
 
 
 @given(st.lists(st.integers(1, 60), min_size=1), st.integers(1, 9), st.integers(1, 300))
@@ -56,6 +69,52 @@ def test_batches_cover_every_prompt_once_and_share_only_what_is_equal(
         assert batch.shared >= 20 and all(keys[row] == group is not None for row in batch.rows)
 
 
+def test_batches_are_cut_to_what_keeps_a_gpu_busy_and_shared_tokens_are_not_computed() -> None:
+    tokens = [[1] * 100 + [row] * (900 - 40 * row) for row in range(20)]
+    limits = {"room": 50, "smallest_group": 2, "batch_size": 99, "token_budget": 10**6}
+    whole = plan_batches(tokens, [1] * 20, **limits)
+    assert [batch.rows for batch in whole] == [tuple(range(20))]
+    parts = cut(whole, tokens, most=2000)
+    assert [row for part in parts for row in part.rows] == list(range(20))
+    assert [part.rows for part in parts][:2] == [(0, 1), (2, 3)], "900 and 860, then 820 and 780, are below 2,000"
+    for part, after in pairwise(parts):
+        own = len(tokens[part.rows[0]]) - 100
+        assert part.shared == 100 and part.longest == own + 150
+        assert own * len(part.rows) <= 2000 < own * (len(part.rows) + 1), "no part is smaller than it must be"
+        assert part.longest > after.longest
+    assert cut(whole, tokens, most=10) == [Batch((row,), len(tokens[row]) + 50, 100) for row in range(20)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 50)), min_size=1, max_size=30),
+    st.integers(1, 20),
+    st.integers(1, 400),
+)
+def test_gathered_batches_keep_their_order_and_stay_within_the_limits(
+    shapes: list[tuple[int, int]], batch_size: int, token_budget: int
+) -> None:
+    batches = [Batch(tuple(range(rows)), longest) for rows, longest in shapes]
+    together = gather(batches, batch_size=batch_size, token_budget=token_budget)
+    assert [batch for joined in together for batch in joined] == batches
+
+    def fits(joined: tuple[Batch, ...]) -> bool:
+        rows = sum(len(batch.rows) for batch in joined)
+        longest = max(batch.longest for batch in joined)
+        return rows <= batch_size and bucket(rows) * bucket(longest) <= token_budget
+
+    assert all(fits(joined) or len(joined) == 1 for joined in together)
+    for joined, after in pairwise(together):
+        assert not fits((*joined, after[0])), "a batch that fits is not left behind"
+
+
+def test_buckets_are_few_and_at_most_a_quarter_too_large() -> None:
+    assert [bucket(number) for number in (1, 2, 5, 8, 9, 16, 17, 33, 64, 65, 250)] == [
+        1, 2, 5, 8, 10, 16, 20, 40, 64, 80, 256
+    ]  # fmt: skip
+    assert all(number <= bucket(number) <= 1.25 * number for number in range(1, 3000))
+    assert len({bucket(number) for number in range(1025, 2049)}) == 4
+
+
 @pytest.mark.parametrize(
     ("sequences", "expected"),
     [([[1, 2, 3], [1, 2, 4]], 2), ([[1, 2], [1, 2, 3]], 1), ([[1, 2], [1, 2]], 1), ([[2], [1]], 0)],
@@ -103,6 +162,16 @@ def test_shorter_prompts_may_be_more_at_a_time_once_memory_has_run_out() -> None
     assert backoff.in_parts(list(range(8)), 100, compute) == list(range(8))
     assert backoff.in_parts(list(range(12)), 50, compute) == list(range(12))
     assert sizes == [8, 4, 4, 8, 4]
+
+
+def test_who_may_not_go_on_alone_is_told_what_to_lower() -> None:
+    def compute(part: list[int]) -> list[int]:
+        raise MemoryError
+
+    said: list[str] = []
+    with pytest.raises(ResourceError, match=r"8 prompts of up to 100 tokens .* lower evaluate\.generate_batch"):
+        Backoff(said.append, alone=False).in_parts(list(range(8)), 100, compute)
+    assert not said
 
 
 def test_what_the_processors_allocator_says_is_known_as_out_of_memory() -> None:

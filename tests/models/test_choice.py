@@ -2,12 +2,13 @@
 
 import sys
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from contrapeso.models.choice import RATES, REFERENCE_WEIGHTS, choose_engine
+from contrapeso.models.choice import RATES, REFERENCE_WEIGHTS, choose_engine, choose_for_study
+from contrapeso.settings import ModelSettings
 
 BIG: dict[str, Any] = {"device": "cuda", "dtype": "bfloat16", "weights": REFERENCE_WEIGHTS}
 
@@ -57,3 +58,9 @@ def test_auto_changes_over_where_the_two_times_are_equal(installed: None) -> Non
     even = RATES["served"].start / saved_a_query
     assert choose_engine("auto", **BIG, generations=int(even * 0.99), choices=0).engine == "local"
     assert choose_engine("auto", **BIG, generations=int(even * 1.01), choices=0).engine == "served"
+
+
+def test_a_model_that_is_lent_to_another_harness_answers_in_this_process(installed: None) -> None:
+    asked: Any = [SimpleNamespace(kind="options", name="mmlu", items=()), SimpleNamespace(kind="model", name="arc")]
+    choice = choose_for_study("served", ModelSettings(), commit=None, dtype="bfloat16", tasks=asked)
+    assert choice.engine == "local" and "lent the model for the axis arc" in choice.reason

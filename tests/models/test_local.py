@@ -10,7 +10,7 @@ from tiny import save_tiny_mistral
 from transformers import AutoModelForCausalLM
 
 from contrapeso.errors import ModelError, ResourceError
-from contrapeso.models import decoding, local
+from contrapeso.models import decoding, encoding, graphs, local
 from contrapeso.models.engine import Variant
 from contrapeso.models.loading import LoadedModel, load_model
 from contrapeso.models.local import LocalEngine
@@ -19,6 +19,7 @@ from contrapeso.tasks.base import Prompt
 
 BASE = Variant("Baseline Model")
 LETTERS = ("A", "B", "C", "D")
+IN_SLOTS = pytest.mark.parametrize("in_slots", [False, True], ids=["growing", "in slots"])
 
 
 def question_prompts(groups: int = 3, each: int = 5) -> list[Prompt]:
@@ -35,7 +36,7 @@ def sql_prompts() -> list[Prompt]:
     return [Prompt(schema, f"Show {'the ' * n}name number {n}.", chat=bool(n % 2)) for n in range(9)]
 
 
-def engine(loaded: LoadedModel, **limits: int) -> LocalEngine:
+def engine(loaded: LoadedModel, **limits: Any) -> LocalEngine:
     return LocalEngine(loaded.model, loaded.tokenizer, **limits)
 
 
@@ -69,13 +70,14 @@ def plain_generation(model: Any, tokenizer: Any, prompt: Prompt, tokens: int) ->
     return out[0, len(ids) :].tolist()
 
 
+@IN_SLOTS
 @pytest.mark.parametrize("changes", [{}, {"sliding_window": 12}], ids=["full attention", "sliding window"])
 def test_scores_from_a_shared_prefix_equal_one_plain_forward_per_prompt(
-    tmp_path: Path, changes: dict[str, int]
+    tmp_path: Path, changes: dict[str, int], in_slots: bool
 ) -> None:
     loaded = load_model(str(save_tiny_mistral(tmp_path / "m", **changes)), device="cpu")
     prompts = question_prompts()
-    scores = all_scores(engine(loaded, batch_size_score=3), prompts)
+    scores = all_scores(engine(loaded, in_slots=in_slots, batch_size_score=3), prompts)
     assert sorted(scores) == list(range(len(prompts)))
     for row, prompt in enumerate(prompts):
         expected = plain_scores(loaded.model, loaded.tokenizer, prompt)
@@ -106,14 +108,15 @@ def test_a_model_without_key_value_cache_scores_and_generates_the_same(
     assert without[1] == with_cache[1]
 
 
-def test_greedy_is_option_says_whether_the_likeliest_token_is_a_letter(tiny: LoadedModel) -> None:
+@IN_SLOTS
+def test_greedy_is_option_says_whether_the_likeliest_token_is_a_letter(tiny: LoadedModel, in_slots: bool) -> None:
     prompts = question_prompts()
     letters = {tiny.tokenizer.encode(f" {letter}", add_special_tokens=False)[0] for letter in LETTERS}
     # Lift the letters' output rows for a part of the prompts' range, so that both answers occur.
     with torch.no_grad():
         for token in letters:
             tiny.model.lm_head.weight[token] *= 2.5
-    scores = all_scores(engine(tiny), prompts)
+    scores = all_scores(engine(tiny, in_slots=in_slots), prompts)
     expected = [plain_generation(tiny.model, tiny.tokenizer, prompt, 1)[0] in letters for prompt in prompts]
     assert [scores[row].greedy_is_option for row in range(len(prompts))] == expected
     assert len(set(expected)) == 2
@@ -124,11 +127,14 @@ def test_an_option_of_several_tokens_is_refused_by_name(tiny: LoadedModel) -> No
         list(engine(tiny).score_options(BASE, question_prompts(), letters=("A", "Zebra"), skip=frozenset()))
 
 
+@IN_SLOTS
 @pytest.mark.parametrize("changes", [{}, {"sliding_window": 12}], ids=["full attention", "sliding window"])
-def test_batched_generation_equals_generate_one_prompt_at_a_time(tmp_path: Path, changes: dict[str, int]) -> None:
+def test_batched_generation_equals_generate_one_prompt_at_a_time(
+    tmp_path: Path, changes: dict[str, int], in_slots: bool
+) -> None:
     loaded = load_model(str(save_tiny_mistral(tmp_path / "m", **changes)), device="cpu")
     prompts = sql_prompts()
-    replies = all_texts(engine(loaded, batch_size_generate=4), prompts, tokens=24)
+    replies = all_texts(engine(loaded, in_slots=in_slots, batch_size_generate=4), prompts, tokens=24)
     texts = set()
     for row, prompt in enumerate(prompts):
         expected = plain_generation(loaded.model, loaded.tokenizer, prompt, 24)
@@ -152,56 +158,61 @@ def test_generation_shares_schemas_except_under_a_sliding_window(
     assert len(computed) == (0 if changes else 2), "one for plain prompts and one for chat prompts"
 
 
-def test_end_of_sequence_ends_one_row_and_not_its_neighbours(tiny: LoadedModel) -> None:
+@IN_SLOTS
+def test_end_of_sequence_ends_one_row_and_not_its_neighbours(tiny: LoadedModel, in_slots: bool) -> None:
     prompts = sql_prompts()
     free = [plain_generation(tiny.model, tiny.tokenizer, prompt, 12) for prompt in prompts]
     ending = free[0][4]  # make a token that row 0 generates the end of sequence
     tiny.model.generation_config.eos_token_id = [ending]
-    replies = all_texts(engine(tiny), prompts)
+    replies = all_texts(engine(tiny, in_slots=in_slots), prompts)
     for row, tokens in enumerate(free):
         expected = tokens.index(ending) + 1 if ending in tokens else len(tokens)
         assert (replies[row].tokens, replies[row].stopped) == (expected, ending in tokens)
     assert any(reply.stopped for reply in replies.values()) and not all(reply.stopped for reply in replies.values())
 
 
-def test_generation_stops_at_a_stop_string_and_cuts_it_off(tiny: LoadedModel) -> None:
+@IN_SLOTS
+def test_generation_stops_at_a_stop_string_and_cuts_it_off(tiny: LoadedModel, in_slots: bool) -> None:
     prompts = sql_prompts()
-    free = {row: reply.text for row, reply in all_texts(engine(tiny), prompts).items()}
+    free = {row: reply.text for row, reply in all_texts(engine(tiny, in_slots=in_slots), prompts).items()}
     stop = next(free[0][at : at + 2] for at in range(3, len(free[0]) - 2) if free[0][at : at + 2].isprintable())
-    replies = all_texts(engine(tiny), prompts, stop=(stop, "never generated"))
+    replies = all_texts(engine(tiny, in_slots=in_slots), prompts, stop=(stop, "never generated"))
     for row, text in free.items():
         assert replies[row].text == text.split(stop)[0]
         assert replies[row].stopped == (stop in text)
     assert replies[0].tokens < 12
 
 
-def test_a_resumed_evaluation_gives_the_same_bits(tiny: LoadedModel) -> None:
+@IN_SLOTS
+def test_a_resumed_evaluation_gives_the_same_bits(tiny: LoadedModel, in_slots: bool) -> None:
     prompts = question_prompts()
-    whole = all_scores(engine(tiny, batch_size_score=2), prompts)
+    whole = all_scores(engine(tiny, in_slots=in_slots, batch_size_score=2), prompts)
     done = list(whole)[: len(whole) // 2]
-    resumed = all_scores(engine(tiny, batch_size_score=2), prompts, skip=done)
+    resumed = all_scores(engine(tiny, in_slots=in_slots, batch_size_score=2), prompts, skip=done)
     assert set(done) - set(resumed), "finished batches should be left out"
     assert set(resumed) | set(done) == set(range(len(prompts)))
     assert resumed == {row: whole[row] for row in resumed}
 
 
-def test_a_batch_with_one_unanswered_prompt_is_computed_whole(tiny: LoadedModel) -> None:
+@IN_SLOTS
+def test_a_batch_with_one_unanswered_prompt_is_computed_whole(tiny: LoadedModel, in_slots: bool) -> None:
     prompts = sql_prompts()
-    batches = [rows for rows, _ in engine(tiny, batch_size_generate=4).generate(
+    batches = [rows for rows, _ in engine(tiny, in_slots=in_slots, batch_size_generate=4).generate(
         BASE, prompts, max_new_tokens=2, stop=(), skip=frozenset()
     )]  # fmt: skip
     answered = frozenset(range(len(prompts))) - {batches[1][2]}
-    again = [rows for rows, _ in engine(tiny, batch_size_generate=4).generate(
+    again = [rows for rows, _ in engine(tiny, in_slots=in_slots, batch_size_generate=4).generate(
         BASE, prompts, max_new_tokens=2, stop=(), skip=answered
     )]  # fmt: skip
     assert again == [batches[1]]
 
 
+@IN_SLOTS
 def test_a_variant_answers_as_its_adapter_and_the_base_as_itself(
-    tiny: LoadedModel, tiny_folder: Path, adapter_folder: Path
+    tiny: LoadedModel, tiny_folder: Path, adapter_folder: Path, in_slots: bool
 ) -> None:
     prompts = question_prompts()
-    subject = engine(tiny)
+    subject = engine(tiny, in_slots=in_slots)
     before = all_scores(subject, prompts)
     tuned = all_scores(subject, prompts, Variant("Fine-Tuned Run 1", adapter_folder))
     after = all_scores(subject, prompts)
@@ -214,10 +225,11 @@ def test_a_variant_answers_as_its_adapter_and_the_base_as_itself(
         assert tuned[row].prompt_sha == before[row].prompt_sha
 
 
-def test_a_prompt_too_long_for_the_model_keeps_its_end_and_says_so(tmp_path: Path) -> None:
+@IN_SLOTS
+def test_a_prompt_too_long_for_the_model_keeps_its_end_and_says_so(tmp_path: Path, in_slots: bool) -> None:
     loaded = load_model(str(save_tiny_mistral(tmp_path / "m", max_position_embeddings=64)), device="cpu")
     prompts = [Prompt("", "Show the name. " * 40), Prompt("", "Show the name.")]
-    replies = all_texts(engine(loaded), prompts, tokens=8)
+    replies = all_texts(engine(loaded, in_slots=in_slots), prompts, tokens=8)
     assert [replies[row].truncated for row in (0, 1)] == [True, False]
     tokens = encode(loaded.tokenizer, prompts[0])
     assert replies[0].prompt_tokens == len(tokens)
@@ -256,6 +268,59 @@ def test_generation_short_of_memory_goes_on_in_smaller_parts_with_the_same_answe
     assert all_texts(subject, prompts) == expected
     assert max(tried) > 2 and tried.count(max(tried)) == 1, "what did not fit should not be tried again"
     assert len(said) == 1 and "lower evaluate.generate_batch" in said[0]
+
+
+def test_slots_short_of_memory_go_on_in_smaller_parts_with_the_same_answers(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [*sql_prompts(), *sql_prompts()]
+    expected = all_texts(engine(tiny, in_slots=True), prompts)
+    tried: list[int] = []
+    real = graphs.Slots.reshape
+
+    def limited(self: graphs.Slots, rows: int, capacity: int) -> None:
+        tried.append(rows)
+        if rows > 8:
+            raise torch.OutOfMemoryError("no memory")
+        real(self, rows, capacity)
+
+    monkeypatch.setattr(graphs.Slots, "reshape", limited)
+    said: list[str] = []
+    subject = LocalEngine(tiny.model, tiny.tokenizer, in_slots=True, say=said.append)
+    assert all_texts(subject, prompts) == expected
+    assert tried[0] > 16 and all(rows <= 12 for rows in tried[1:]) and len(tried) > 2
+    assert len(said) == 1 and "out of memory with 18 prompts" in said[0]
+
+
+def test_in_slots_prompts_with_different_prefixes_go_on_together(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    real = graphs.Slots.read
+    monkeypatch.setattr(
+        graphs.Slots, "read", lambda self, *a, **k: read.append(k["prefix"] is None) or real(self, *a, **k)
+    )
+    together = list(
+        engine(tiny, in_slots=True).generate(
+            BASE, question_prompts(groups=3, each=5), max_new_tokens=3, stop=(), skip=frozenset()
+        )
+    )
+    assert [len(rows) for rows, _ in together] == [15]
+    assert read == [False] * 3, "each group is read behind its own prefix"
+
+
+def test_prompts_are_encoded_once_for_all_variants(
+    tiny: LoadedModel, adapter_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    real = encoding.encode_prompts
+    monkeypatch.setattr(encoding, "encode_prompts", lambda *a, **k: encoded.append(len(a[1])) or real(*a, **k))
+    subject = engine(tiny)
+    for variant in (BASE, Variant("Fine-Tuned Run 1", adapter_folder)):
+        all_scores(subject, question_prompts(), variant)
+        all_scores(subject, question_prompts(each=2), variant)  # another task of the same kind
+        all_texts(subject, sql_prompts(), variant, tokens=3)
+    assert encoded == [15, 6, 9]
 
 
 def test_scoring_short_of_memory_goes_on_in_smaller_parts_with_the_same_scores(

@@ -13,7 +13,7 @@ import torch
 from tiny import save_random_adapter, save_tiny_mistral
 
 from contrapeso.errors import ContrapesoError, ModelError, ResourceError
-from contrapeso.models import encoding, served, served_start
+from contrapeso.models import encoding, served, served_queue, served_start
 from contrapeso.models.engine import Engine, Variant
 from contrapeso.models.loading import load_model
 from contrapeso.models.local import LocalEngine
@@ -90,6 +90,55 @@ def test_replies_are_those_of_the_local_engine(
     assert texts(engine, BASE) != texts(engine, Variant("tuned", adapter_folder))
 
 
+@pytest.mark.parametrize("with_adapter", [False, True])
+def test_likelihoods_of_texts_are_those_of_the_local_engine(
+    llm: type[fake_vllm.LLM],
+    local: LocalEngine,
+    tiny_folder: Path,
+    adapter_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    with_adapter: bool,
+) -> None:
+    monkeypatch.setattr(served, "CHUNK", 3)
+    engine = ServedEngine(str(tiny_folder), adapters=[adapter_folder])
+    variant = Variant("tuned", adapter_folder) if with_adapter else BASE
+    prompts = [*question_prompts(), Prompt("", "")]
+    texts = [[f" {'yes ' * (n % 3)}no", " maybe, who knows"][: 1 + n % 2] for n in range(len(prompts))]
+
+    def likelihoods(engine: Engine, skip: frozenset[int] = frozenset()) -> dict[int, Any]:
+        found = {}
+        for rows, replies in engine.score_texts(variant, prompts, texts=texts, skip=skip):
+            found.update(zip(rows, replies, strict=True))
+        return found
+
+    found, expected = likelihoods(engine), likelihoods(local)
+    assert found.keys() == expected.keys()
+    for row, reply in found.items():
+        assert reply.log_likelihoods == pytest.approx(expected[row].log_likelihoods, abs=1e-4)
+        assert len(reply.log_likelihoods) == len(texts[row])
+        assert (reply.tokens, reply.prompt_tokens, reply.prompt_sha, reply.truncated) == (
+            expected[row].tokens,
+            expected[row].prompt_tokens,
+            expected[row].prompt_sha,
+            expected[row].truncated,
+        )
+    assert list(likelihoods(engine, skip=frozenset(range(4)))) == [3, 4, 5, 6, 7, 8]
+
+
+def test_a_text_before_which_nothing_stands_counts_as_in_the_local_engine(
+    llm: type[fake_vllm.LLM], tiny_folder: Path
+) -> None:
+    base = load_model(str(tiny_folder), device="cpu")
+    engines = ServedEngine(str(tiny_folder)), LocalEngine(base.model, base.tokenizer)
+    found = []
+    for engine in engines:
+        engine.tokenizer.backend_tokenizer.post_processor = None  # no beginning-of-sequence token
+        ((_, (reply,)),) = engine.score_texts(BASE, [Prompt("", "")], texts=[["Show the name"]], skip=frozenset())
+        found.append(reply)
+    assert found[0].tokens == found[1].tokens
+    assert found[0].log_likelihoods == pytest.approx(found[1].log_likelihoods, abs=1e-4)
+
+
 def test_any_of_the_models_end_tokens_ends_an_answer(
     llm: type[fake_vllm.LLM], tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -97,10 +146,9 @@ def test_any_of_the_models_end_tokens_ends_an_answer(
     shutil.copytree(tiny_folder, folder)
     plain = ServedEngine(str(folder))
     [prompt] = sql_prompts()[:1]
-    first = llm.started[0].generate(
+    first = llm.started[0].answers(
         [{"prompt_token_ids": encoding.encode_prompts(plain.tokenizer, [prompt], limit=None, room=0)[0].tokens}],
         [fake_vllm.SamplingParams(temperature=0.0, max_tokens=3)],
-        use_tqdm=False,
     )
     second_token = first[0].outputs[0].token_ids[1]
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, second_token]}))
@@ -124,23 +172,46 @@ def test_a_prompt_that_is_too_long_keeps_its_end_as_in_the_local_engine(
 def test_a_resumed_run_asks_only_the_chunks_that_are_not_done(
     llm: type[fake_vllm.LLM], tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served, "GENERATE_CHUNK", 4)
-    monkeypatch.setattr(served, "SCORE_CHUNK", 3)
+    monkeypatch.setattr(served, "CHUNK", 3)
     engine = ServedEngine(str(tiny_folder))
     whole = texts(engine)
     assert list(whole) == list(range(9))
-    assert list(texts(engine, skip=range(5))) == [4, 5, 6, 7, 8]
+    assert list(texts(engine, skip=range(5))) == [3, 4, 5, 6, 7, 8]
     assert texts(engine, skip=range(5))[4] == whole[4]
     assert list(scores(engine, skip=[0, 1, 2, 6])) == [3, 4, 5, 6, 7]
-    assert [count for count, _ in llm.started[0].asked] == [4, 4, 1, 4, 1, 4, 1, 3, 2]
+    assert [count for count, _ in llm.started[0].asked] == [3, 3, 3, 3, 3, 3, 3, 3, 2]
+
+
+def test_the_next_chunks_are_asked_before_a_chunk_is_handed_over(
+    llm: type[fake_vllm.LLM], tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "CHUNK", 2)
+    monkeypatch.setattr(served_queue, "AHEAD", 2)
+    engine = ServedEngine(str(tiny_folder))
+    replies = engine.generate(BASE, sql_prompts(), max_new_tokens=4, stop=("e",), skip=frozenset())
+    rows, _ = next(replies)
+    assert (rows, len(llm.started[0].asked)) == ([0, 1], 3)
+    assert [rows for rows, _ in replies] == [[2, 3], [4, 5], [6, 7], [8]]
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(
+    llm: type[fake_vllm.LLM], tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "CHUNK", 2)
+    engine = ServedEngine(str(tiny_folder))
+    replies = engine.generate(BASE, sql_prompts(), max_new_tokens=4, stop=("e",), skip=frozenset())
+    next(replies)
+    replies.close()
+    assert llm.started[0].aborted == [str(number) for number in range(2, 9)]
+    assert list(scores(engine)) == list(range(8))
 
 
 def test_prompts_are_tokenized_once_for_all_variants(
     llm: type[fake_vllm.LLM], tiny_folder: Path, adapter_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
-    encode_prompts = served.encode_prompts
-    monkeypatch.setattr(served, "encode_prompts", lambda *a, **k: calls.append(1) or encode_prompts(*a, **k))
+    encode_prompts = encoding.encode_prompts
+    monkeypatch.setattr(encoding, "encode_prompts", lambda *a, **k: calls.append(1) or encode_prompts(*a, **k))
     engine = ServedEngine(str(tiny_folder), adapters=[adapter_folder])
     assert texts(engine) != texts(engine, Variant("tuned", adapter_folder))
     assert len(calls) == 1
@@ -242,10 +313,11 @@ def test_without_vllm_the_error_names_the_setting(
     [
         (ValueError("Free memory on device is less than desired"), ResourceError),
         (torch.OutOfMemoryError("CUDA out of memory"), ResourceError),
+        (ModuleNotFoundError("No module named 'humming'"), ResourceError),  # with 4-bit weights, of vLLM 0.23
         (ValueError("Model architectures ['XForCausalLM'] are not supported"), ModelError),
     ],
 )
-@pytest.mark.parametrize("moment", ["__init__", "generate"])
+@pytest.mark.parametrize("moment", ["__init__", "enqueue", "_step"])
 def test_a_failure_of_vllm_says_what_to_do_next(
     llm: type[fake_vllm.LLM],
     tiny_folder: Path,
@@ -271,9 +343,14 @@ def test_a_prompt_longer_than_what_vllm_has_memory_for_is_refused(llm: type[fake
         texts(engine)
 
 
-def test_closing_ends_the_process(llm: type[fake_vllm.LLM], tiny_folder: Path) -> None:
-    ServedEngine(str(tiny_folder)).close()
+def test_vllm_ends_when_closed_and_when_nobody_holds_the_engine(llm: type[fake_vllm.LLM], tiny_folder: Path) -> None:
+    engine = ServedEngine(str(tiny_folder))
+    engine.close()
     assert llm.started[0].ended
+    engine = ServedEngine(str(tiny_folder))
+    assert not llm.started[1].ended
+    del engine
+    assert llm.started[1].ended
 
 
 def test_vllm_takes_what_is_free_less_a_reserve(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_study import BASE, FACTS, RUN_1, RUN_2, SHOTS, sources, study, with_outcomes
+from made_up_study import BASE, FACTS, RUN_1, RUN_2, SHOTS, sources, study, study_with_ways, with_outcomes
 
 from contrapeso.report.measurement import Check, Measurement
 from contrapeso.report.page import render_page
@@ -122,6 +122,27 @@ def test_plots_are_drawn(opened: Opened) -> None:
     assert len(sizes) == 3 and min(sizes) > 100
     names = opened.page.eval_on_selector_all("figure:first-child svg text", "all => all.map(text => text.textContent)")
     assert {BASE, RUN_1, RUN_2} <= set(names)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_way_there_shows_its_figure_and_a_row_for_every_point(browser: Any, tmp_path: Path, scheme: str) -> None:
+    measured = study_with_ways()
+    summary = summarize(FACTS, measured, resamples=100)
+    file = tmp_path / "report.html"
+    file.write_text(render_page(summary, sources(measured)), encoding="utf-8")
+    opened = Opened(browser, file, viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page = opened.ready()
+    assert opened.requests == [file.as_uri()] and opened.trouble == []
+    page.click("nav a[href='#way']")
+    assert page.is_visible("#way figure svg") and page.is_visible("#way h2")
+    first = page.eval_on_selector_all("#way tbody th", "all => all.map(th => th.textContent.trim())")
+    assert sorted(first) == sorted(name for name in summary["variants"] if name != BASE)
+    labels = page.eval_on_selector_all("#way svg text", "all => all.map(text => text.textContent)")
+    assert {BASE, RUN_1, RUN_2, "@300"} <= set(labels)
+    described = page.text_content("#way svg desc")
+    assert described and f"{RUN_2}: of 5 points on its way" in described
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    opened.context.close()
 
 
 @pytest.mark.parametrize(("place", "task"), [("0", "spider"), ("1", "mmlu")])

@@ -12,11 +12,11 @@ import pytest
 from made_up_study import BASE, FACTS, RUN_1, RUN_2, sources, study, with_outcomes
 
 from contrapeso.report.figures import PALETTE, charts, to_png, to_svg
+from contrapeso.report.markdown import to_markdown
 from contrapeso.report.measurement import Check, Measurement, Sources
 from contrapeso.report.page import render_page
 from contrapeso.report.paper import render_paper
 from contrapeso.report.summary import summarize
-from contrapeso.report.text import to_markdown
 from contrapeso.report.write import write_report
 
 HOSTILE = '<script>alert(1)</script> & "q" #panic("typst") $x$ *b* @ref `c` [d] \\ '

@@ -9,9 +9,10 @@ from made_up_study import BASE, FACTS, RUN_1, RUN_2, SHOTS, SUBJECTS, mmlu, spid
 from rich.console import Console
 
 from contrapeso.errors import DataError
+from contrapeso.report.markdown import to_markdown
 from contrapeso.report.measurement import Check
 from contrapeso.report.summary import summarize
-from contrapeso.report.text import points, rate, summary_table, to_markdown
+from contrapeso.report.text import points, rate, summary_table
 from contrapeso.report.weighing import pairs_with_baseline
 from contrapeso.stats.intervals import accuracy_interval, wilson_interval
 from contrapeso.stats.power import smallest_detectable_difference

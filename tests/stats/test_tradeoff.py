@@ -11,7 +11,7 @@ from stats.flips import flips
 from contrapeso.stats.paired import Comparison, compare
 from contrapeso.stats.pareto import pareto
 from contrapeso.stats.resampling import Draws, percentile_interval
-from contrapeso.stats.tradeoff import relative_change, weigh
+from contrapeso.stats.tradeoff import price, relative_change, weigh
 
 
 def changed(lost: int, gained: int, same: int, *, seed: int = 0) -> Comparison:
@@ -207,3 +207,21 @@ def test_pareto_names_the_dominator_keeps_real_choices_and_admits_doubt() -> Non
     }
     assert 0.2 < standing["Run 1"].dominated["Run 3"] < 0.8
     assert standing["Run 2"].dominated["Base"] > 0.99
+
+
+def test_the_price_on_one_task_is_that_of_the_trade_off() -> None:
+    target, general = changed(20, 80, 200, seed=1), changed(40, 20, 340, seed=2)
+    weighed, paid = weigh(target, general), price(target, [general])
+    for name in ("loss", "loss_ci", "exchange_rate", "ci", "reason"):
+        assert getattr(weighed, name) == getattr(paid, name)
+
+
+def test_the_mean_loss_of_several_tasks_varies_as_a_mean_of_independent_ones_does() -> None:
+    target = changed(20, 80, 200, seed=1)
+    generals = [changed(60, 20, 320, seed=2), changed(15, 5, 80, seed=3)]
+    paid = price(target, generals)
+    assert paid.loss == pytest.approx(-(generals[0].delta + generals[1].delta) / 2)  # each task counts the same
+    error = np.sqrt(sum(general.standard_error**2 for general in generals)) / 2
+    width = paid.loss_ci[1] - paid.loss_ci[0]
+    assert width == pytest.approx(2 * 1.96 * error, rel=0.08)
+    assert paid.exchange_rate == pytest.approx(paid.loss / target.delta)

@@ -369,8 +369,7 @@ Path({out!r}, f"history-{{sys.argv[1]}}.json").write_text(json.dumps(result.hist
 """
 
 
-# In ordinary batches the data loader repeats examples where the last step leaves a process without.
-@pytest.mark.parametrize(("packing", "count"), [("shared_prefix", 13), ("none", 12)])
+@pytest.mark.parametrize(("packing", "count"), [("shared_prefix", 13), ("none", 13)])
 def test_two_processes_train_what_one_trains(
     base: LoadedModel, base_folder: Path, tmp_path: Path, packing: str, count: int
 ) -> None:

@@ -14,7 +14,10 @@ Language = Literal["en", "pt-BR"]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. model.id=my/model.")
 ]
-DataHelp = "The questions and their databases: a folder in Spider's or BIRD's layout or one's own, or `pocket`."
+DataHelp = (
+    "The questions and their databases: a folder in Spider's or BIRD's layout or one's own, `pocket`, or `spider` or "
+    "`bird` when fetched."
+)
 SplitOption = Annotated[Literal["dev", "train"], typer.Option(help="Which questions were answered.")]
 RuleOption = Annotated[
     Literal["unordered", "spider", "strict"], typer.Option(help="The rule that says which results are equal.")

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contrapeso.errors import DataError
 from contrapeso.tasks.base import Item
 
-_HEADER = ["question", "choice0", "choice1", "choice2", "choice3", "answer"]
+HEADER = ["question", "choice0", "choice1", "choice2", "choice3", "answer"]
 _LETTERS = "ABCD"
 _LAYOUT = (
     "expected dev/<subject>_dev.csv and test/<subject>_test.csv; point `general.data` at the folder that holds `dev` "
@@ -72,19 +72,26 @@ class MMLU:
     dev: dict[str, tuple[Item, ...]]
 
 
-def load_mmlu(folder: str | Path, *, subjects: Sequence[str] = (), limit_per_subject: int | None = None) -> MMLU:
+def load_mmlu(
+    folder: str | Path,
+    *,
+    subjects: Sequence[str] = (),
+    limit_per_subject: int | None = None,
+    leave_out: Mapping[str, str] | None = None,
+) -> MMLU:
     """Read questions and shots.
 
     Args:
         folder: a folder in MMLU's layout, with either kind of file.
         subjects: only these; empty means all there are.
         limit_per_subject: only the first so many test questions of each subject.
+        leave_out: test questions to be measured apart from the headline, id -> reason.
 
     Returns:
         Test and dev items. Test ids are `<subject>/0000`, dev ids `dev/<subject>/0000`, places counted from 0.
 
     Raises:
-        DataError: a file is missing or malformed, or a subject is unknown.
+        DataError: a file is missing or malformed, a subject is unknown, or an item to be left out does not exist.
     """
     folder = Path(folder)
     present = sorted(file.name.removesuffix("_test.csv") for file in folder.glob("test/*_test.csv"))
@@ -95,11 +102,14 @@ def load_mmlu(folder: str | Path, *, subjects: Sequence[str] = (), limit_per_sub
             nearest = difflib.get_close_matches(subject, present, n=1, cutoff=0.0)[0]
             raise DataError(f"{folder / 'test'} has no subject {subject!r}; the nearest name is {nearest!r}")
     chosen = [subject for subject in present if not subjects or subject in subjects]
-    test = [
-        item
-        for subject in chosen
-        for item in _read_items(folder / "test" / f"{subject}_test.csv", subject, subject)[:limit_per_subject]
-    ]
+    whole = {subject: _read_items(folder / "test" / f"{subject}_test.csv", subject, subject) for subject in chosen}
+    reasons = dict(leave_out or {})
+    there = {item.id for items in whole.values() for item in items}
+    for name in reasons:  # one of a subject that is there and not asked about is no mistake
+        if name not in there and name.rpartition("/")[0] not in set(present) - set(chosen):
+            raise DataError(f"an item to leave out does not exist in {folder}: {name}; ids are like {min(there)}")
+    asked = (item for items in whole.values() for item in items[:limit_per_subject])
+    test = [replace(item, left_out=reasons[item.id]) if item.id in reasons else item for item in asked]
     dev = {
         subject: tuple(_read_items(folder / "dev" / f"{subject}_dev.csv", subject, f"dev/{subject}"))
         for subject in chosen
@@ -109,20 +119,20 @@ def load_mmlu(folder: str | Path, *, subjects: Sequence[str] = (), limit_per_sub
 
 def _read_items(file: Path, subject: str, prefix: str) -> list[Item]:
     records = _read_records(file)
-    with_header = records[0] == _HEADER
+    with_header = records[0] == HEADER
     answers = {(str(place) if with_header else letter): letter for place, letter in enumerate(_LETTERS)}
     items: list[Item] = []
     for number, record in enumerate(records[with_header:], start=1 + with_header):
-        if len(record) != len(_HEADER):
+        if len(record) != len(HEADER):
             raise DataError(
-                f"{file}, record {number}: {len(record)} columns where {len(_HEADER)} are expected "
+                f"{file}, record {number}: {len(record)} columns where {len(HEADER)} are expected "
                 "(question, four options, answer); a quote may be missing"
             )
         question, *choices, answer = record
         if answer.strip() not in answers:
             raise DataError(
                 f"{file}, record {number}: the answer is {answer!r}, expected one of {', '.join(answers)} "
-                f"({'with' if with_header else 'without'} the header {','.join(_HEADER)})"
+                f"({'with' if with_header else 'without'} the header {','.join(HEADER)})"
             )
         gold = answers[answer.strip()]
         items.append(Item(f"{prefix}/{len(items):04d}", subject, question, gold, choices=tuple(choices)))

@@ -6,11 +6,13 @@ linear layers by wrapped ones), so code that holds the base needs no other handl
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from contrapeso.data.mistaken import mistaken_for
 from contrapeso.errors import ModelError
 from contrapeso.models.loading import hash_files
 
@@ -33,6 +35,32 @@ def adapter_identity(folder: Path) -> str:
     return hash_files(files)
 
 
+def read_configuration(folder: Path) -> dict[str, Any]:
+    """An adapter's `adapter_config.json`.
+
+    Args:
+        folder: an adapter in PEFT format.
+
+    Raises:
+        ModelError: it is missing or no JSON object.
+    """
+    path = folder / ADAPTER_FILES[0]
+    if not path.is_file():
+        raise ModelError(f"{folder} is no adapter in PEFT format: it has no {path.name}")
+    try:
+        configuration = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is {mistaken_for(path) or f'not JSON ({error})'}") from error
+    if not isinstance(configuration, dict):
+        raise ModelError(f"{path} is no JSON object; PEFT writes one")
+    return configuration
+
+
+def _no_constant(name: str) -> None:
+    """JSON knows no NaN and no Infinity, but Python does."""
+    raise ValueError(f"{name} is no number")
+
+
 class Adapters:
     """The adapters attached to one base model. Each is loaded once, at its first use."""
 
@@ -40,17 +68,19 @@ class Adapters:
         self._base = base
         self._wrapped: Any = None
         self._names: dict[str, str] = {}
+        self._scales: dict[str, float] = {}
         self._identities: dict[tuple[object, ...], str] = {}
 
     @contextmanager
-    def using(self, folder: Path | None) -> Iterator[None]:
+    def using(self, folder: Path | None, scale: float = 1.0) -> Iterator[None]:
         """Within the block the base model answers with this adapter; with None, as the bare base.
 
         Args:
             folder: an adapter in PEFT format, or None.
+            scale: what the adapter's update is multiplied by.
 
         Raises:
-            ModelError: the adapter is missing or does not fit the base.
+            ModelError: the adapter is missing, does not fit the base, or cannot be scaled.
         """
         if folder is None:
             if self._wrapped is None:
@@ -60,6 +90,7 @@ class Adapters:
                     yield
             return
         name = self._load(folder)
+        self._set_scale(folder, name, scale)
         self._wrapped.set_adapter(name, inference_mode=True)
         # PEFT puts new layers in training mode when it wraps a base in training mode; dropout must never be on here.
         self._base.eval()
@@ -71,10 +102,23 @@ class Adapters:
             self._wrapped.unload()
             vars(self._base).pop("peft_config", None)  # PEFT leaves it and would warn at the next adapter
             self._wrapped = None
-            self._names = {}
+            self._names, self._scales = {}, {}
 
-    def _identity(self, folder: Path) -> str:
-        """The content's hash, computed once for as long as the files stay as they are."""
+    def _set_scale(self, folder: Path, name: str, scale: float) -> None:
+        if scale == self._scales.get(name, 1.0):
+            return
+        from peft.tuners.lora.layer import LoraLayer
+
+        from contrapeso.models.scaling import require_scalable
+
+        require_scalable(folder)
+        for layer in self._wrapped.modules():
+            if isinstance(layer, LoraLayer):
+                layer.set_scale(name, scale)  # from alpha and r of this very layer: setting it twice is setting it once
+        self._scales[name] = scale
+
+    def identity(self, folder: Path) -> str:
+        """`adapter_identity`, computed once for as long as the files stay as they are."""
         files = [folder / name for name in ADAPTER_FILES]
         if not all(file.is_file() for file in files):
             return adapter_identity(folder)  # says what is missing
@@ -85,7 +129,7 @@ class Adapters:
 
     def _load(self, folder: Path) -> str:
         # Keyed by content: a folder that was trained anew under the same path is another adapter.
-        identity = self._identity(folder)
+        identity = self.identity(folder)
         if identity in self._names:
             return self._names[identity]
         # A prefix, because PEFT keeps adapters in a ModuleDict, where names such as `half` or `train` are refused.

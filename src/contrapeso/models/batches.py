@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+READ_TOKENS = 4096  # enough to keep a large GPU busy; more only puts prompts of unlike length together
 SHORTEST_SHARED = 16  # tokens; below this a cache of the prefix costs more than it saves
 
 
@@ -84,15 +85,67 @@ def plan_batches(
     return batches
 
 
+def cut(batches: Sequence[Batch], tokens: Sequence[Sequence[int]], *, most: int = READ_TOKENS) -> list[Batch]:
+    """Split batches of which too many tokens would be computed at once, for a GPU that is busy with fewer.
+
+    Padding is what it saves: all of MMLU behind its shots has 28 % in batches of 128, and 10 % so.
+
+    Args:
+        batches: rows longest first.
+        tokens: token ids of each whole prompt.
+        most: tokens computed at once, padding included and shared ones left out; a longer prompt stays alone.
+    """
+    parts = []
+    for batch in batches:
+        room = batch.longest - len(tokens[batch.rows[0]])
+        start = 0
+        while start < len(batch.rows):
+            longest = len(tokens[batch.rows[start]])
+            rows = batch.rows[start : start + max(1, most // (longest - batch.shared))]
+            parts.append(Batch(rows, longest + room, batch.shared))
+            start += len(rows)
+    return parts
+
+
+def gather(batches: Sequence[Batch], *, batch_size: int, token_budget: int) -> list[tuple[Batch, ...]]:
+    """Put batches that follow one another together, for a computation in which rows may share different prefixes.
+
+    Args:
+        batches: longest first.
+        batch_size: most prompts together; a batch with more stays alone.
+        token_budget: most tokens together, rows and lengths rounded up by `bucket`; likewise.
+    """
+    together: list[tuple[Batch, ...]] = []
+    for batch in batches:
+        joined = (*together[-1], batch) if together else (batch,)
+        rows, longest = sum(len(each.rows) for each in joined), max(each.longest for each in joined)
+        if len(joined) > 1 and rows <= batch_size and bucket(rows) * bucket(longest) <= token_budget:
+            together[-1] = joined
+        else:
+            together.append((batch,))
+    return together
+
+
+def bucket(number: int) -> int:
+    """The smallest of 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, ... that is not smaller than the number.
+
+    Sizes rounded like this are few, four for every doubling, and at most a quarter too large.
+    """
+    step = 1 << max(0, (number - 1).bit_length() - 3)
+    return -(-number // step) * step
+
+
 class Backoff:
     """Computes batches in parts once memory has run out, and remembers how much fits.
 
     Args:
         say: told once, in a sentence, when it happens first.
+        alone: whether this process may go on by itself. Where the weights are divided, another would wait for ever for
+            its part in the forward pass that broke off; it is an error then.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None], *, alone: bool = True) -> None:
+        self._say, self._alone = say, alone
         self._tokens: int | None = None  # most at a time, padding included; None as long as everything has fitted
 
     def in_parts(self, rows: Sequence[int], longest: int, compute: Callable[[Sequence[int]], Sequence[T]]) -> list[T]:
@@ -104,7 +157,7 @@ class Backoff:
             compute: gives one reply for each of the rows it gets.
 
         Raises:
-            ResourceError: one row alone does not fit.
+            ResourceError: one row alone does not fit, or this process may not go on by itself.
         """
         replies: list[T] = []
         while len(replies) < len(rows):
@@ -116,6 +169,12 @@ class Backoff:
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
+                if not self._alone:
+                    raise ResourceError(
+                        f"out of memory with {len(part)} prompts of up to {longest} tokens at a time, on a base "
+                        "divided among processes: lower evaluate.generate_batch or evaluate.score_batch; finished "
+                        "batches are kept"
+                    ) from error
                 if len(part) == 1:
                     raise ResourceError(
                         f"out of memory with a single prompt of {longest} tokens (its answer included): take a smaller "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
+from contrapeso.distributed import size
 from contrapeso.models.loading import resolve_device
 from contrapeso.models.resources import weights_memory_gib
 
@@ -21,7 +22,8 @@ Name = Literal["local", "served"]
 Asked = Literal["local", "served", "auto"]
 
 REFERENCE_WEIGHTS = 7.25e9
-"""Weights of the model the rates below were measured with, on one H200 in bfloat16 (`benchmarks/served.py`)."""
+"""Weights of the model the rates below were measured with, on one H200 in bfloat16: `local` in `benchmarks/slots.py`,
+`served` in `benchmarks/whole_study.py`."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,12 @@ class Rates:
 
 
 RATES: dict[Name, Rates] = {
-    "local": Rates(start=0.0, generations=28.8, choices=176.0),
-    "served": Rates(start=50.0, generations=211.0, choices=267.0),
+    "local": Rates(start=0.0, generations=139.0, choices=213.0),
+    "served": Rates(start=23.0, generations=214.0, choices=327.0),
 }
 """Of Spider dev with 40 new tokens and of 5-shot MMLU, the mean over a base and two adapters. The base is on the GPU
 after training, so `local` starts at once. Answering takes time in proportion to the weights; starting vLLM takes about
-as long for a small model as for this one."""
+as long for a small model as for this one, and 20 s longer the first time on a machine, when kernels are compiled."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,9 @@ def choose_for_study(
     """
     if asked == "local":
         return LOCAL
+    lent = next((task.name for task in tasks if task.kind == "model"), "")
+    if lent:
+        return Choice("local", f"engine local, because lm-evaluation-harness is lent the model for the axis {lent}")
     gib = weights_memory_gib(model.id, revision=commit, dtype="bfloat16", quantization="none")
     asks = {kind: sum(len(task.items) for task in tasks if task.kind == kind) for kind in ("generation", "options")}
     return choose_engine(
@@ -125,9 +130,9 @@ def choose_engine(
         return Choice("local", f"engine local, because {missing}")
     if asked == "served":
         return Choice("served", "engine served, as asked")
-    size = weights / REFERENCE_WEIGHTS
+    heavier = weights / REFERENCE_WEIGHTS
     seconds = {
-        name: rates.start + size * (generations / rates.generations + choices / rates.choices)
+        name: rates.start + heavier * (generations / rates.generations + choices / rates.choices)
         for name, rates in RATES.items()
     }
     soonest: Name = min(seconds, key=lambda name: seconds[name])
@@ -143,6 +148,8 @@ def _missing(device: str, dtype: str) -> str:
     """Why vLLM cannot be had here; empty when it can."""
     if device != "cuda":
         return "vLLM needs a GPU"
+    if size() > 1:
+        return "several processes share the work"
     if find_spec("vllm") is None:
         return "vLLM is not installed"
     if dtype == "float32":

@@ -134,9 +134,29 @@ def next_token_logits(
     Returns:
         Logits in float32, shape [rows, vocabulary].
     """
-    # Only the positions asked for go through the output layer: over all of them it is a fifth of a small model's time.
-    kept, place = torch.unique(last, return_inverse=True)
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    return logits_after(model, ids, mask, positions, last=last, cache=cache)
+
+
+def logits_after(
+    model: Any,
+    ids: torch.Tensor,
+    mask: torch.Tensor | None,
+    positions: torch.Tensor,
+    *,
+    last: torch.Tensor,
+    cache: Any = None,
+) -> torch.Tensor:
+    """`next_token_logits` for positions and a mask of the caller's own.
+
+    Args:
+        model, ids, cache: as there.
+        mask: as there, or whatever else the model's attention takes.
+        positions: of the new tokens, shape [rows, new].
+        last: as there, on any device; where it is not the model's, nothing waits for the model.
+    """
+    # Only the positions asked for go through the output layer: over all of them it is a fifth of a small model's time.
+    kept, place = (index.to(ids.device) for index in torch.unique(last, return_inverse=True))
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": cache is not None}
     if cache is not None:
         inputs["past_key_values"] = cache
@@ -168,7 +188,7 @@ def score(model: Any, prompts: Sequence[Sequence[int]], *, pad_token: int, prefi
     last = mask.sum(dim=1) - 1
     cache = None
     if prefix is not None:
-        cache, mask = _continued(prefix, mask)
+        cache, mask = continued(prefix, mask)
     return next_token_logits(model, ids, mask, last=last, cache=cache).log_softmax(dim=-1)
 
 
@@ -213,10 +233,10 @@ def generate_greedy(
     if prefix is None:
         cache = new_cache(model)
     else:
-        cache, mask = _continued(prefix, mask)
+        cache, mask = continued(prefix, mask)
     generated: list[list[int]] = [[] for _ in prompts]
     active = list(range(len(prompts)))
-    with _attention_in_groups(model):
+    with attention_of(model, GROUPED):
         for _ in range(max_new_tokens):
             last = torch.full((len(active),), ids.shape[1] - 1, device=ids.device)
             chosen = next_token_logits(model, ids, mask, last=last, cache=cache).argmax(dim=-1, keepdim=True)
@@ -240,7 +260,7 @@ def has_sliding_window(cache: Any) -> bool:
     return any(layer.is_sliding for layer in cache.layers)
 
 
-def _continued(prefix: Any, mask: torch.Tensor) -> tuple[Any, torch.Tensor]:
+def continued(prefix: Any, mask: torch.Tensor) -> tuple[Any, torch.Tensor]:
     """A copy of a one-row cache for every row of the mask, and the mask with the cached tokens in front."""
     cache = copy.deepcopy(prefix)
     cache.batch_repeat_interleave(len(mask))
@@ -248,13 +268,13 @@ def _continued(prefix: Any, mask: torch.Tensor) -> tuple[Any, torch.Tensor]:
 
 
 @contextmanager
-def _attention_in_groups(model: Any) -> Iterator[None]:
-    """Within the block a model with transformers' `sdpa` attention has `grouped_attention`."""
+def attention_of(model: Any, name: str) -> Iterator[None]:
+    """Within the block a model with transformers' `sdpa` attention has the one registered under `name`."""
     before = model.config._attn_implementation
     if before != "sdpa" or not model._can_set_attn_implementation():
         yield
         return
-    model.set_attn_implementation(GROUPED)
+    model.set_attn_implementation(name)
     try:
         yield
     finally:

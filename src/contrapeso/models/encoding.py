@@ -7,7 +7,7 @@ token ids, replies leave. No model is needed here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,10 @@ import numpy as np
 
 from contrapeso.errors import ModelError
 from contrapeso.models.prompts import encode_all, render
-from contrapeso.tasks.base import Generation, Prompt
+from contrapeso.tasks.base import Generation, OptionScores, Prompt, TextScores
+
+MOST_KEPT = 16
+"""Lists of prompts whose tokens are kept: more than a study has tasks, so that only a session of questions forgets."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,25 @@ class Encoded:
     length: int
     sha: str
     truncated: bool
+
+    def option_scores(self, values: Sequence[float], *, likeliest: bool) -> OptionScores:
+        """The reply about options.
+
+        Args:
+            values: log-probability of each.
+            likeliest: whether the likeliest of all tokens is one of them.
+        """
+        return OptionScores(tuple(values), likeliest, self.length, self.sha, self.truncated)
+
+    def text_scores(self, values: Sequence[float], texts: Sequence[Sequence[int]]) -> TextScores:
+        """The reply about texts.
+
+        Args:
+            values: log-likelihood of each.
+            texts: token ids of each; where no token stands before them, nothing foretells the first.
+        """
+        counted = tuple(len(tokens) - (not self.tokens) for tokens in texts)
+        return TextScores(tuple(values), counted, self.length, self.sha, self.truncated)
 
 
 def encode_prompts(tokenizer: Any, prompts: Sequence[Prompt], *, limit: int | None, room: int) -> list[Encoded]:
@@ -57,6 +79,28 @@ def encode_prompts(tokenizer: Any, prompts: Sequence[Prompt], *, limit: int | No
         kept = tokens[len(tokens) + room - limit :] if limit is not None and truncated else tokens
         encoded.append(Encoded(kept, len(tokens), sha, truncated))
     return encoded
+
+
+class Encodings:
+    """Prompts as token ids, kept for the next variant, which is asked the same: all of MMLU takes one core 20 s.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        limit: most tokens the model holds; None when it says nothing.
+    """
+
+    def __init__(self, tokenizer: Any, limit: int | None) -> None:
+        self._tokenizer, self._limit = tokenizer, limit
+        self._known: dict[tuple[int, tuple[Prompt, ...]], list[Encoded]] = {}
+
+    def of(self, prompts: Sequence[Prompt], *, room: int) -> list[Encoded]:
+        """See `encode_prompts`."""
+        key = (room, tuple(prompts))
+        if key not in self._known:
+            if len(self._known) == MOST_KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[key] = encode_prompts(self._tokenizer, prompts, limit=self._limit, room=room)
+        return self._known[key]
 
 
 def letter_tokens(
@@ -92,6 +136,21 @@ def _letter_token(tokenizer: Any, text: str, letter: str) -> int:
             f"{text[-20:]!r}, so options cannot be compared by one next-token probability"
         )
     return after[-1]
+
+
+def sharing(prompts: Sequence[Prompt], encoded: Sequence[Encoded], *, allowed: bool) -> list[Hashable]:
+    """What each prompt has in common with others: equal keys share; None shares with nobody.
+
+    Args:
+        prompts: what is asked.
+        encoded: the same prompts as token ids.
+        allowed: whether any may share.
+    """
+    # A cut prompt has lost its beginning.
+    return [
+        (prompt.prefix, prompt.turns, prompt.chat) if allowed and not tokens.truncated else None
+        for prompt, tokens in zip(prompts, encoded, strict=True)
+    ]
 
 
 class Ending:
@@ -136,3 +195,19 @@ class Ending:
     def _decode(self, generated: list[int]) -> str:
         text: str = self._tokenizer.decode(generated, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
+
+
+def text_tokens(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a text that follows a prompt, tokenized by itself, as training and generation append answers.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        text: with its leading blank.
+
+    Raises:
+        ModelError: it has no token.
+    """
+    tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if not tokens:
+        raise ModelError(f"the tokenizer makes nothing of the text {text!r}: leave it out")
+    return tokens

@@ -59,7 +59,8 @@ def encode_all(tokenizer: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
             texts = [_chat_text(tokenizer, prompts[place]) if chat else prompts[place].text for place in places]
             # Not `render` and then tokenize: after a marker written as text, a SentencePiece tokenizer leaves out the
             # blank it puts before the first word ("Hello" is then another token).
-            rows: list[list[int]] = tokenizer(texts, add_special_tokens=not chat)["input_ids"]
+            # It would warn of long prompts in words of its own; that is for whoever asked.
+            rows: list[list[int]] = tokenizer(texts, add_special_tokens=not chat, verbose=False)["input_ids"]
             encoded |= dict(zip(places, rows if chat else [_open(tokenizer, ids) for ids in rows], strict=True))
     return [encoded[place] for place in range(len(prompts))]
 

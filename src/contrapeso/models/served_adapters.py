@@ -5,14 +5,14 @@ Folders in PEFT format enter; the room they need leaves, or a refusal that says 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contrapeso.errors import ModelError
-from contrapeso.models.adapters import ADAPTER_FILES, adapter_identity
+from contrapeso.models.adapter_fit import require_fit, stored_shapes
+from contrapeso.models.adapters import adapter_identity, read_configuration
 
 USE_LOCAL = 'set evaluate.engine = "local"'
 UNSUPPORTED = {
@@ -52,7 +52,7 @@ def room_for(adapters: Sequence[Path]) -> Room:
         ModelError: a folder holds no adapter, or one that vLLM cannot answer with.
     """
     ranks = [int(_supported_configuration(folder)["r"]) for folder in adapters]
-    layers = [_layer(name) for folder in adapters for name in _stored_shapes(folder)]
+    layers = [_layer(name) for folder in adapters for name in stored_shapes(folder)]
     return Room(max(ranks, default=0), frozenset(layers))
 
 
@@ -80,19 +80,12 @@ def require_servable(folder: Path, model: Any, *, dtype: str, room: Room) -> Non
             f"engine was started for rank {room.rank} and {', '.join(sorted(room.layers)) or 'no layers'}: name all "
             "adapters when it is started"
         )
-    given, expected = _stored_shapes(folder), _expected_shapes(folder, model)
-    if given != expected:
-        differ = sum(given[name] != expected[name] for name in given.keys() & expected.keys())
-        raise ModelError(
-            f"the adapter {folder} does not fit this base model (weights of {len(given.keys() - expected.keys())} "
-            f"layers too many, {len(expected.keys() - given.keys())} missing, {differ} of another shape): was it "
-            "trained on another one?"
-        )
+    require_fit(folder, model)
 
 
 def _supported_configuration(folder: Path) -> Mapping[str, Any]:
     adapter_identity(folder)  # says which file is missing
-    configuration: dict[str, Any] = json.loads((folder / ADAPTER_FILES[0]).read_text(encoding="utf-8"))
+    configuration = read_configuration(folder)
     if configuration.get("peft_type") != "LORA":
         raise ModelError(f"the adapter {folder} is {configuration.get('peft_type')}; vLLM serves LORA: {USE_LOCAL}")
     found = [words for name, words in UNSUPPORTED.items() if configuration.get(name)]
@@ -103,31 +96,6 @@ def _supported_configuration(folder: Path) -> Mapping[str, Any]:
     return configuration
 
 
-def _stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    from safetensors import safe_open
-
-    with safe_open(folder / ADAPTER_FILES[1], framework="pt") as weights:
-        return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118  # no dict
-
-
 def _layer(name: str) -> str:
     """The last name of the layer that a stored weight belongs to: `...self_attn.q_proj.lora_A.weight` is `q_proj`'s."""
     return name.partition(".lora_")[0].rpartition(".")[2]
-
-
-def _expected_shapes(folder: Path, model: Any) -> dict[str, tuple[int, ...]]:
-    """What PEFT would store for this configuration on this base."""
-    import torch
-    from peft import PeftConfig, PeftModel, get_peft_model_state_dict
-
-    try:
-        with torch.device("meta"):
-            wrapped = PeftModel(model, PeftConfig.from_pretrained(str(folder)))
-    except (ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise ModelError(f"the adapter {folder} does not fit this base model ({error})") from error
-    try:
-        state = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
-        return {name: tuple(weight.shape) for name, weight in state.items()}
-    finally:
-        wrapped.unload()
-        vars(model).pop("peft_config", None)

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 from contrapeso.errors import ContrapesoError, ModelError, ResourceError
-from contrapeso.models.loading import Quantization
 from contrapeso.models.served_adapters import USE_LOCAL, Room, room_for
+from contrapeso.models.weights import Quantization
 
 RESERVE_BYTES = 3 * 2**29
 """GPU memory left to the rest of the machine: the process' own context, CUDA's bookkeeping."""
 LARGEST_SHARE = 0.92
 """Of the whole GPU memory; what vLLM itself takes unless told otherwise."""
 ENVIRONMENT = {
-    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a forked child could not use CUDA once this process has
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # a process of its own would import everything again: 20 s of the start
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # where it has one: a forked child could not use CUDA once this has
     "VLLM_LOGGING_LEVEL": "ERROR",  # progress goes through the reporter
     "VLLM_NO_USAGE_STATS": "1",  # nothing is reported to anybody
     "VLLM_USE_FLASHINFER_SAMPLER": "0",  # it samples; here the likeliest token is taken
@@ -58,7 +59,7 @@ def free_share() -> float:
 def start_vllm(
     source: str, *, revision: str | None, dtype: str, quantization: Quantization, room: Room, adapters: int
 ) -> Any:
-    """Start vLLM in a process of its own; half a minute for a small model, a minute for 7 billion weights.
+    """Start vLLM; it takes half a minute.
 
     Args:
         source: a folder or a hub id.
@@ -97,7 +98,7 @@ def start_vllm(
             seed=0,
             **options,
         )
-    except Exception as error:  # vLLM raises whatever broke in its process; chained, so nothing is hidden
+    except Exception as error:  # vLLM raises whatever broke in it; chained, so nothing is hidden
         raise refusal(f"vLLM could not be started with {source}", error) from error
 
 
@@ -127,6 +128,8 @@ def refusal(what: str, error: Exception) -> ContrapesoError:
     """
     reason = next(iter(str(error).splitlines()), "") or type(error).__name__
     text = f"{what} ({reason}); its own messages stand above: {USE_LOCAL}"
+    if isinstance(error, ImportError):
+        return ResourceError(f"{text}, or install what vLLM misses")
     memory = isinstance(error, MemoryError) or "memory" in str(error).lower()
     return ResourceError(f"{text}, or free memory on the GPU") if memory else ModelError(text)
 

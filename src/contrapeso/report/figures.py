@@ -16,10 +16,12 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from contrapeso.report.frontier_figure import frontier_chart
 from contrapeso.report.packing import visible_within
 from contrapeso.report.page_words import Words, words_in
-from contrapeso.report.text import task_name
+from contrapeso.report.text import ends_of, task_name
 from contrapeso.report.tradeoff_figure import tradeoff_chart
+from contrapeso.report.way import ways
 
 Summary = Mapping[str, Any]
 Record = dict[str, Any]
@@ -74,13 +76,16 @@ def charts(
         words: texts of axes and labels.
 
     Returns:
-        Name (`tradeoff`, `accuracy`, `training`) -> chart.
+        Name (`tradeoff`, `frontier`, `accuracy`, `training`) -> chart.
     """
     colours, ink = _colours(summary, paint), paint.ink
     drawn = {}
-    if any(row["valid"] for row in summary["tradeoff"]):
-        drawn["tradeoff"] = tradeoff_chart(summary, colours, ink=ink, paper=paint.paper, words=words)
-    panels = [_accuracy(summary, task, colours, ink, words) for task in _tasks(summary)]
+    ends = ends_of(summary)
+    if any(row["valid"] for row in ends["tradeoff"]):
+        drawn["tradeoff"] = tradeoff_chart(ends, colours, ink=ink, paper=paint.paper, words=words)
+    if ways(summary):
+        drawn["frontier"] = frontier_chart(summary, colours, ink=ink, paper=paint.paper, words=words)
+    panels = [_accuracy(ends, task, colours, ink, words) for task in _tasks(ends)]
     if panels:
         drawn["accuracy"] = alt.vconcat(*panels, spacing=26)
     losses = training_losses(training or {})
@@ -188,10 +193,19 @@ def _tasks(summary: Summary) -> list[str]:
 
 
 def _colours(summary: Summary, paint: Paint) -> dict[str, str]:
-    """One colour a variant, the same in every figure; the baseline has that of the text."""
+    """The colour of every variant, the same in every figure; the baseline has that of the text."""
     baseline = summary["facts"]["baseline"]
-    others = [variant for variant in summary["variants"] if variant != baseline]
-    return {baseline: paint.ink} | {name: paint.palette[i % len(paint.palette)] for i, name in enumerate(others)}
+    return {baseline: paint.ink} | {
+        name: paint.palette[place % len(paint.palette)] for name, place in colour_places(summary).items()
+    }
+
+
+def colour_places(summary: Summary) -> dict[str, int]:
+    """Variant -> place of its colour in the palette; checkpoints and scaled adapters have that of their run."""
+    origins = {variant: point["origin"] for variant, point in summary.get("points", {}).items()}
+    others = [variant for variant in summary["variants"] if variant != summary["facts"]["baseline"]]
+    places = {name: place for place, name in enumerate(dict.fromkeys(origins.get(name, name) for name in others))}
+    return {name: places[origins.get(name, name)] for name in others}
 
 
 def _colour(colours: Mapping[str, str], names: list[str]) -> alt.Color:

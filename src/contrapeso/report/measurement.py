@@ -6,7 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from contrapeso.tasks.base import Item, Outcome
+from contrapeso.models.engine import Point
+from contrapeso.tasks.base import Item, Kind, Outcome
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a further axis is, beside target and general task.
+
+    Attributes:
+        kind: as in the setting: `choices`, `shuffled`, `full_text`, `perplexity`, `lm_eval`.
+        again: the task, or the axis before it, whose very questions it asks another time; "" for questions of its own.
+    """
+
+    kind: str
+    again: str = ""
 
 
 @dataclass(frozen=True)
@@ -16,16 +30,21 @@ class Measurement:
     Attributes:
         variant: display name, e.g. `Fine-Tuned Run 1`.
         task: key of the task, e.g. `spider`.
-        kind: `generation` (free text) or `options` (letters by log-probability).
+        kind: `generation` (free text), `options` (letters by log-probability), `texts` (their log-likelihoods) or
+            `model` (asked by another harness).
         outcomes: one per item, in data-set order.
         prompt_note: how the prompts differ from the baseline's on purpose, e.g. `3-shot`; "" means identical prompts.
+        point: where the variant lies between the base and the end of training; None for the base.
+        axis: what the task is when it is neither target nor general; else None.
     """
 
     variant: str
     task: str
-    kind: Literal["generation", "options"]
+    kind: Kind
     outcomes: Sequence[Outcome]
     prompt_note: str = ""
+    point: Point | None = None
+    axis: Axis | None = None
 
     @property
     def counted(self) -> list[Outcome]:
@@ -93,13 +112,14 @@ class Sources:
     """What a report is made from, beside the summary. None of it needs the model or the data sets.
 
     Attributes:
-        measurements: one per variant and task.
+        measurements: one per variant and task, target and general.
         items: task -> item id -> item; items lack their database here.
         schemas: group of the target task (`db_id`) -> its schema as the prompts show it.
         training: run -> one dict an optimizer step: `step`, `loss`, `learning_rate`, ...
         provenance: JSON-ready facts on versions, data, hardware and settings, shown as they are.
         language: of the page and the paper, `en` or `pt-BR`.
         settings: the study as its file says it, JSON-ready (`model`, `target`, `runs`, ...); empty when unknown.
+        axes: one per variant and further axis.
     """
 
     measurements: Sequence[Measurement]
@@ -109,3 +129,4 @@ class Sources:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     language: str = "en"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    axes: Sequence[Measurement] = ()

@@ -15,12 +15,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from contrapeso.report import page_tables, text
+from contrapeso.report.axis_text import forgetting_sentences
 from contrapeso.report.explorer import Explorer, explorer
-from contrapeso.report.figures import PALETTE, Paint, charts, to_svg, training_losses
+from contrapeso.report.figures import PALETTE, Paint, charts, colour_places, to_svg, training_losses
 from contrapeso.report.measurement import Sources
 from contrapeso.report.packing import visible
+from contrapeso.report.page_axes import axis_sections
 from contrapeso.report.page_words import Words, verdict_sentences, words_in
 from contrapeso.report.paper import flatten
+from contrapeso.report.way_text import advice_sentences, way_section, way_sentences
 
 Summary = Mapping[str, Any]
 
@@ -55,18 +58,23 @@ def render_page(summary: Summary, sources: Sources) -> str:
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
     script = Markup("\n").join(Markup(loader.get_source(environment, name)[0]) for name in SCRIPTS)
+    ends = text.ends_of(summary)
     statuses = [row["status"] for row in summary["audit"]]
     fixed = {
         "summary": summary,
+        "ends": ends,
         "words": words,
         "page": words.page,
         "sentences": verdict_sentences(summary, words),
         "figures": _figures(summary, sources, words),
-        "variants": page_tables.variants_table(summary, words),
-        "changes": page_tables.changes_table(summary, words),
-        "parts": page_tables.part_tables(summary, words),
-        "reasons": page_tables.reason_tables(summary, words),
-        "rules": page_tables.rule_tables(summary, words),
+        "variants": page_tables.variants_table(ends, words),
+        "changes": page_tables.changes_table(ends, words),
+        "way": way_section(summary, words),
+        "parts": page_tables.part_tables(ends, words),
+        "reasons": page_tables.reason_tables(ends, words),
+        "rules": page_tables.rule_tables(ends, words),
+        "axes": axis_sections(summary, words),
+        "forgetting": forgetting_sentences(summary, words),
         "first": page_tables.first_variant(summary),
         "methods": "; ".join(words.page[method] for method in page_tables.used_methods(summary)),
         "counted": {status: statuses.count(status) for status in ("ok", "warn", "fail")},
@@ -92,10 +100,11 @@ def _figures(summary: Summary, sources: Sources, words: Words) -> dict[str, tupl
         "tradeoff": " ".join(verdict_sentences(summary, words)),
         "accuracy": "; ".join(
             f"{variant}, {text.task_name(task)}: {cell.text} {cell.small}"
-            for variant, tasks in summary["variants"].items()
+            for variant, tasks in text.ends_of(summary)["variants"].items()
             for task, entry in tasks.items()
             if (cell := page_tables.accuracy_cell(entry, words))
         ),
+        "frontier": " ".join((*way_sentences(summary, words), *advice_sentences(summary, words)[:1])),
         "training": "; ".join(
             f"{name}: {words.number(f'{loss:.3f}')}"
             for name, loss in {row["name"]: row["mean"] for row in training_losses(sources.training)}.items()
@@ -119,7 +128,6 @@ def _described(svg: str, title: str, description: str) -> Markup:
 def _colours(summary: Summary) -> dict[str, str]:
     """Variant -> colour of its dot, the one it has in the figures."""
     baseline = summary["facts"]["baseline"]
-    others = [variant for variant in summary["variants"] if variant != baseline]
     return {baseline: "var(--base)"} | {
-        name: f"var(--variant-{1 + index % len(PALETTE)})" for index, name in enumerate(others)
+        name: f"var(--variant-{1 + place % len(PALETTE)})" for name, place in colour_places(summary).items()
     }

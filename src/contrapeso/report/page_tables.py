@@ -7,7 +7,7 @@ its column sorts by; so sorting in the browser needs no parsing of what people r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contrapeso.report import text
@@ -78,7 +78,10 @@ def variants_table(summary: Summary, words: Words) -> Table:
     for variant, entries in summary["variants"].items():
         row = [Cell(variant)]
         for task in tasks:
-            row += [accuracy_cell(entries.get(task), words), change_cell(changes.get((variant, task)), words)]
+            accuracy, few = accuracy_cell(entries.get(task), words), text.fewer(summary, variant, task)
+            if few:
+                accuracy = replace(accuracy, small=f"{accuracy.small}\n{few}")
+            row += [accuracy, change_cell(changes.get((variant, task)), words)]
         row.append(rate_cell(rates.get(variant), words))
         standing = summary.get("pareto", {}).get(variant, {}).get("standing", "")
         rows.append([*row, Cell(words.standing(standing) or "–", tone="" if standing else "quiet")])

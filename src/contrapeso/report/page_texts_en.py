@@ -9,8 +9,44 @@ ENGLISH = {
         "verdict": "Verdict",
         "figures": "Figures",
         "caption_tradeoff": "What each run gained and what it paid, against {baseline} at the origin. Bars are 95 % "
-        "intervals. Up is good, right is bad. The dashed line is the Pareto front: nothing measured lies "
+        "intervals. Up is good, right is bad. The dashed line is the Pareto front: nothing shown lies "
         "above it and to its left. Hollow points are dominated.",
+        "caption_frontier": "The way from {baseline}, at the origin, to each run: its checkpoints (circles, whole "
+        "line) and its update scaled by a factor (diamonds, broken line). Light bars are 95 % intervals; up is good, "
+        "right is bad. The wide grey line is the Pareto front of the estimates. Full points are on the front, pale "
+        "ones uncertain, hollow ones dominated.",
+        "recommended": "recommended",
+        "budget": "budget",
+        "way": "The way there",
+        "way_note": "What a run would have given had it been stopped earlier (@step), or with its update scaled (x "
+        "factor); both are measured, neither is trained anew. Gain and loss are against {baseline}, the last two "
+        "columns against the end of the same run; all are paired on the same items, in points with 95 % intervals.",
+        "way_probe": "Checkpoints and scaled adapters are measured on {target_n} items of {target} and {general_n} of "
+        "{general}, ends of runs on all.",
+        "way_saves": "{run}: of {count} points on its way, {certain} certainly keep more of {general} than its end "
+        "does. Of those, {variant} has the most of {target}: against the end, {general_change} points of {general} "
+        "{general_ci} and {target_change} of {target} {target_ci} ({target_verdict}).",
+        "way_saves_nothing": "{run}: none of {count} points on its way certainly keeps more of {general} than its end "
+        "does. The most is {variant}, {general_change} points {general_ci} against the end ({general_verdict}), with "
+        "{target_change} of {target} {target_ci} ({target_verdict}).",
+        "way_withheld": "{run}: its way cannot be told; {reason}.",
+        "not_measured": "not measured on both tasks",
+        "col_gain": "Gain, points",
+        "col_loss": "Loss, points",
+        "col_against_end": "{task} against the end",
+        "advice": "What to take",
+        "advice_chosen": "With at most {budget} points of {general} to lose, at {level} confidence, {variant} is "
+        "recommended: on all its items it gains {gain} points of {target} and loses {loss} of {general} (certainly "
+        "less than {bound}).",
+        "advice_none": "With at most {budget} points of {general} to lose, at {level} confidence, {baseline} is "
+        "recommended: no variant certainly loses so little.",
+        "advice_worth": "The best of several looks better than it is, so the choice was also made on one half of the "
+        "items and measured on the other, {splits} times: there it gains {gain} points of {target} {gain_ci} and loses "
+        "{loss} of {general} {loss_ci}, while the halves that chose promised a gain of {promised}.",
+        "advice_unknown": "On no half of the items does any variant certainly stay within it, so what such a choice is "
+        "worth on other items cannot be estimated.",
+        "advice_shares": "Chosen on half of the items: {shares}.",
+        "advice_nobody": "none",
         "caption_accuracy": "Accuracy of every variant with its 95 % interval.",
         "caption_training": "Training loss of every run: each step (faint) and its running mean (strong).",
         "x_tradeoff": "lost on {task}, points",
@@ -42,6 +78,53 @@ ENGLISH = {
         "errors": "Why answers are wrong",
         "errors_note": "Number of items, their share in percent, and the difference from {baseline} in points. Sorted "
         "by the change of {first}.",
+        "axes": "Other things it knew",
+        "axes_note": "Each axis by itself, against {baseline} on the same items. Questions: percent correct, the "
+        "difference in points with its 95 % interval, flips, and p adjusted by Holm over the variants. Texts: "
+        "perplexity, and the difference in nats a token, where more is worse.",
+        "prices": "What each gain cost there",
+        "prices_note": "Loss in points, and points lost for each {target} point gained. The mean counts every task "
+        "with questions of its own once; axes that ask the general questions again are not in it.",
+        "forgetting": "Forgetting or format?",
+        "forgetting_note": "Points lost on the same questions, asked by letter, by letter with the options in another "
+        "order, and in words, where no letter is needed. Letters − words is paired question by question. All intervals "
+        "95 %. How the word is found is told in the documentation.",
+        "axis_mean": "mean of {tasks}",
+        "kind_choices": "questions",
+        "kind_shuffled": "general, options shuffled",
+        "kind_full_text": "general, in words",
+        "kind_perplexity": "text",
+        "kind_lm_eval": "lm-evaluation-harness",
+        "col_axis": "Axis",
+        "col_kind": "What it is",
+        "col_before": "Before",
+        "col_now": "Now",
+        "col_delta_axis": "Δ [95 %]",
+        "col_loss_points": "Loss, points",
+        "col_lost_letters": "By letter",
+        "col_lost_shuffled": "Shuffled",
+        "col_lost_words": "In words",
+        "col_difference": "Letters − words",
+        "col_word": "Lost",
+        "word_knowledge": "knowledge",
+        "word_letter_habit": "the letter habit",
+        "word_both": "knowledge and the letter habit",
+        "word_no_loss_to_explain": "no loss to explain",
+        "word_not_distinguishable_at_this_n": "not distinguishable at this n",
+        "word_not_asked_in_words": "not asked in words",
+        "forgetting_knowledge": "{variant} lost knowledge: {words} points without any letters, {letters} by letter.",
+        "forgetting_letter_habit": "{variant} lost the habit of answering by letter rather than knowledge: {letters} "
+        "points by letter, {words} in words, a difference of {difference}.",
+        "forgetting_both": "{variant} lost knowledge ({words} points in words) and the habit of answering by letter "
+        "besides ({letters} points by letter, a difference of {difference}).",
+        "forgetting_no_loss_to_explain": "{variant} has no loss to explain: {letters} points by letter, {words} in "
+        "words.",
+        "forgetting_not_distinguishable": "Whether {variant} lost knowledge or format cannot be told with {n} "
+        "questions: {letters} points by letter, {words} in words.",
+        "forgetting_guessing": "Whether {variant} lost knowledge or format cannot be told: there is a way of asking in "
+        "which the base model is itself no better than guessing ({letters} points lost by letter, {words} in words).",
+        "forgetting_unasked": "{variant} lost {letters} points by letter and {shuffled} with the options in another "
+        "order; an axis of kind full_text would tell knowledge from format.",
         "training": "Training",
         "every_item": "Every item",
         "items_note": "Questions, gold answers and what each variant said. In queries, the marked parts are "
@@ -104,6 +187,7 @@ ENGLISH = {
         "loss": "loss",
         "none": "no difference larger than {points} points",
         "unclear": "not distinguishable at this n (up to {points} points)",
+        "unclear_text": "not distinguishable at this n (up to {nats} nats per token)",
         "withheld": "not valid: {reason}",
     },
     "names": {

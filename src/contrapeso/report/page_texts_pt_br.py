@@ -10,7 +10,44 @@ PORTUGUESE = {
         "figures": "Figuras",
         "caption_tradeoff": "O que cada execução ganhou e o que pagou, em relação a {baseline}, na origem. As barras "
         "são intervalos de 95 %. Para cima é bom, para a direita é ruim. A linha tracejada é a fronteira de Pareto: "
-        "nada do que foi medido fica acima e à esquerda dela. Pontos vazados são dominados.",
+        "nada do que é mostrado fica acima e à esquerda dela. Pontos vazados são dominados.",
+        "caption_frontier": "O caminho de {baseline}, na origem, até cada execução: seus checkpoints (círculos, linha "
+        "cheia) e sua atualização multiplicada por um fator (losangos, linha tracejada). As barras claras são "
+        "intervalos de 95 %; para cima é bom, para a direita é ruim. A linha cinza e larga é a fronteira de Pareto das "
+        "estimativas. Pontos cheios estão na fronteira, pálidos são incertos, vazados são dominados.",
+        "recommended": "recomendado",
+        "budget": "limite",
+        "way": "O caminho até lá",
+        "way_note": "O que uma execução teria dado se tivesse parado antes (@passo), ou com sua atualização "
+        "multiplicada por um fator (x fator); ambos são medidos, nenhum é treinado de novo. Ganho e perda são em "
+        "relação a {baseline}, as duas últimas colunas em relação ao fim da mesma execução; tudo é pareado nos mesmos "
+        "itens, em pontos, com intervalos de 95 %.",
+        "way_probe": "Checkpoints e adaptadores multiplicados são medidos em {target_n} itens de {target} e "
+        "{general_n} de {general}; os fins das execuções, em todos.",
+        "way_saves": "{run}: de {count} pontos no caminho, {certain} com certeza conservam mais de {general} do que o "
+        "fim. Destes, {variant} é o que tem mais de {target}: em relação ao fim, {general_change} pontos de {general} "
+        "{general_ci} e {target_change} de {target} {target_ci} ({target_verdict}).",
+        "way_saves_nothing": "{run}: nenhum dos {count} pontos no caminho com certeza conserva mais de {general} do "
+        "que o fim. O que mais conserva é {variant}, {general_change} pontos {general_ci} em relação ao fim "
+        "({general_verdict}), com {target_change} de {target} {target_ci} ({target_verdict}).",
+        "way_withheld": "{run}: o caminho não pode ser descrito; {reason}.",
+        "not_measured": "não medido em ambas as tarefas",
+        "col_gain": "Ganho, pontos",
+        "col_loss": "Perda, pontos",
+        "col_against_end": "{task} em relação ao fim",
+        "advice": "O que escolher",
+        "advice_chosen": "Com no máximo {budget} pontos de {general} a perder, com {level} de confiança, recomenda-se "
+        "{variant}: em todos os seus itens, ganha {gain} pontos de {target} e perde {loss} de {general} (com certeza "
+        "menos que {bound}).",
+        "advice_none": "Com no máximo {budget} pontos de {general} a perder, com {level} de confiança, recomenda-se "
+        "{baseline}: nenhuma variante com certeza perde tão pouco.",
+        "advice_worth": "A melhor de várias parece melhor do que é; por isso a escolha também foi feita em uma metade "
+        "dos itens e medida na outra, {splits} vezes: ali ela ganha {gain} pontos de {target} {gain_ci} e perde {loss} "
+        "de {general} {loss_ci}, enquanto as metades que escolheram prometiam um ganho de {promised}.",
+        "advice_unknown": "Em nenhuma metade dos itens alguma variante com certeza fica dentro do limite; não se pode, "
+        "portanto, estimar quanto vale tal escolha em outros itens.",
+        "advice_shares": "Escolhida em metade dos itens: {shares}.",
+        "advice_nobody": "nenhuma",
         "caption_accuracy": "Acurácia de cada variante, com intervalo de 95 %.",
         "caption_training": "Perda de treino de cada execução: a cada passo (claro) e em média móvel (forte).",
         "x_tradeoff": "perda no {task}, pontos",
@@ -42,6 +79,54 @@ PORTUGUESE = {
         "errors": "Por que as respostas estão erradas",
         "errors_note": "Número de itens, proporção em porcentagem e diferença em relação a {baseline}, em pontos. Em "
         "ordem da mudança de {first}.",
+        "axes": "O que mais ele sabia",
+        "axes_note": "Cada eixo por si, em relação a {baseline}, nos mesmos itens. Perguntas: porcentagem de acertos, "
+        "diferença em pontos com intervalo de 95 %, trocas e p ajustado por Holm entre as variantes. Textos: "
+        "perplexidade e diferença em nats por token, em que mais é pior.",
+        "prices": "O que cada ganho custou ali",
+        "prices_note": "Perda em pontos, e pontos perdidos por ponto ganho no {target}. A média conta uma vez cada "
+        "tarefa com perguntas próprias; os eixos que repetem as perguntas gerais não entram nela.",
+        "forgetting": "Esquecimento ou formato?",
+        "forgetting_note": "Pontos perdidos nas mesmas perguntas, feitas por letra, por letra com as opções em outra "
+        "ordem e por extenso, sem letra alguma. Letras − palavras é pareado pergunta a pergunta. Todos os intervalos "
+        "são de 95 %. A documentação conta como se chega à palavra.",
+        "axis_mean": "média de {tasks}",
+        "kind_choices": "perguntas",
+        "kind_shuffled": "gerais, opções embaralhadas",
+        "kind_full_text": "gerais, por extenso",
+        "kind_perplexity": "texto",
+        "kind_lm_eval": "lm-evaluation-harness",
+        "col_axis": "Eixo",
+        "col_kind": "O que é",
+        "col_before": "Antes",
+        "col_now": "Agora",
+        "col_delta_axis": "Δ [95 %]",
+        "col_loss_points": "Perda, pontos",
+        "col_lost_letters": "Por letra",
+        "col_lost_shuffled": "Embaralhadas",
+        "col_lost_words": "Por extenso",
+        "col_difference": "Letras − palavras",
+        "col_word": "Perdeu",
+        "word_knowledge": "conhecimento",
+        "word_letter_habit": "o hábito da letra",
+        "word_both": "conhecimento e o hábito da letra",
+        "word_no_loss_to_explain": "nenhuma perda a explicar",
+        "word_not_distinguishable_at_this_n": "indistinguível com este n",
+        "word_not_asked_in_words": "não se perguntou por extenso",
+        "forgetting_knowledge": "{variant} perdeu conhecimento: {words} pontos sem letra alguma, {letters} por letra.",
+        "forgetting_letter_habit": "{variant} perdeu o hábito de responder com uma letra mais do que conhecimento: "
+        "{letters} pontos por letra, {words} por extenso, diferença de {difference}.",
+        "forgetting_both": "{variant} perdeu conhecimento ({words} pontos por extenso) e, além disso, o hábito de "
+        "responder com uma letra ({letters} pontos por letra, diferença de {difference}).",
+        "forgetting_no_loss_to_explain": "{variant} não tem perda a explicar: {letters} pontos por letra, {words} por "
+        "extenso.",
+        "forgetting_not_distinguishable": "Com {n} perguntas não se distingue se {variant} perdeu conhecimento ou "
+        "formato: {letters} pontos por letra, {words} por extenso.",
+        "forgetting_guessing": "Não se distingue se {variant} perdeu conhecimento ou formato: há um modo de perguntar "
+        "em que o próprio modelo base não se distingue do chute ({letters} pontos perdidos por letra, {words} por "
+        "extenso).",
+        "forgetting_unasked": "{variant} perdeu {letters} pontos por letra e {shuffled} com as opções em outra ordem; "
+        "um eixo do tipo full_text distinguiria conhecimento de formato.",
         "training": "Treino",
         "every_item": "Todos os itens",
         "items_note": "Perguntas, gabaritos e o que cada variante respondeu. Nas consultas, as partes marcadas são "
@@ -105,6 +190,7 @@ PORTUGUESE = {
         "loss": "perda",
         "none": "nenhuma diferença maior que {points} pontos",
         "unclear": "não se distingue com este n (até {points} pontos)",
+        "unclear_text": "não se distingue com este n (até {nats} nats por token)",
         "withheld": "sem validade: {reason}",
     },
     "names": {

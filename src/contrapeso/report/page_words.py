@@ -24,6 +24,7 @@ _VERDICTS = (
     (re.compile(r"loss"), "loss"),
     (re.compile(r"no difference larger than (?P<points>\S+) points"), "none"),
     (re.compile(r"not distinguishable at this n \(up to (?P<points>\S+) points\)"), "unclear"),
+    (re.compile(r"not distinguishable at this n \(up to (?P<nats>\S+) nats per token\)"), "unclear_text"),
     (re.compile(r"not valid: (?P<reason>.*)", re.DOTALL), "withheld"),
 )
 
@@ -75,8 +76,7 @@ class Words:
         for pattern, key in _VERDICTS:
             if match := pattern.fullmatch(verdict):
                 found = match.groupdict()
-                if "points" in found:
-                    found["points"] = self.number(found["points"])
+                found |= {name: self.number(found[name]) for name in ("points", "nats") if name in found}
                 return self.verdicts[key].format(**found)
         return verdict
 
@@ -93,7 +93,7 @@ def words_in(language: str) -> Words:
 
 
 def verdict_sentences(summary: Mapping[str, Any], words: Words) -> list[str]:
-    """One sentence for each variant that was weighed, or what there is to say when none was.
+    """One sentence for each run or imported adapter that was weighed, or what there is to say when none was.
 
     In English they are those of `text.verdict_sentences`, which speaks for `report.md` and `summary.json`.
     """
@@ -103,6 +103,8 @@ def verdict_sentences(summary: Mapping[str, Any], words: Words) -> list[str]:
     sentences = []
     for row in summary["tradeoff"]:
         variant = row["variant"]
+        if text.on_the_way(summary, variant):
+            continue
         if not row["valid"]:
             reason = words.verdict(text.not_valid(row))
             sentences.append(words.page["sentence_withheld"].format(variant=variant, reason=reason))

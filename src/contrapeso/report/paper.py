@@ -20,11 +20,13 @@ from contrapeso.report import text
 from contrapeso.report.figures import charts, to_svg
 from contrapeso.report.measurement import Sources
 from contrapeso.report.page_words import verdict_sentences
+from contrapeso.report.paper_axes import axis_blocks
 from contrapeso.report.paper_blocks import Block, figure, heading, paragraph, placeable, points, table
 from contrapeso.report.paper_examples import example_blocks
 from contrapeso.report.paper_method import method_blocks, model_name, size, without_folder
 from contrapeso.report.paper_parts import part_tables, reasons_said, reasons_table
 from contrapeso.report.paper_tables import accuracies_said, accuracy_table, changes_table, trade_table
+from contrapeso.report.paper_way import way_blocks
 from contrapeso.report.paper_words import PaperWords, Part, paper_words, plain
 
 Summary = Mapping[str, Any]
@@ -98,7 +100,7 @@ def paper_data(summary: Summary, sources: Sources, *, figures: list[str]) -> dic
         paragraph(words.say("asked", **_names(summary))),
         *method_blocks(summary, sources, words),
         *_results(summary, words, figures),
-        *_errors(summary, sources, words),
+        *_errors(text.ends_of(summary), sources, words),
         *_audit(summary, words),
         heading(words["limits"]),
         points(_limits(summary, sources, words)),
@@ -126,9 +128,8 @@ def _abstract(summary: Summary, words: PaperWords) -> str:
     facts, model = summary["facts"], model_name(summary, words)
     (target, _), (general, _) = size(summary, facts["target"]), size(summary, facts["general"])
     sizes = {"target_size": words.counted("question", target), "general_size": words.counted("question", general)}
-    runs = words.counted(
-        "run", len({v for v in summary["variants"] if v != facts["baseline"] and not _note(summary, v)})
-    )
+    others = {v for v in summary["variants"] if v != facts["baseline"] and not _note(summary, v)}
+    runs = words.counted("run", sum(not text.on_the_way(summary, variant) for variant in others))
     kind = "abstract_what" if target and general else "abstract_one_task"
     sentences = [] if summary["complete"] else [words["incomplete"]]
     sentences.append(plain(words.say(kind, model=model, runs=runs, **sizes, **_names(summary))))
@@ -154,30 +155,32 @@ def _note(summary: Summary, variant: str) -> str:
 
 
 def _results(summary: Summary, words: PaperWords, figures: list[str]) -> list[Block]:
-    names = _names(summary)
+    names, ends = _names(summary), text.ends_of(summary)
     blocks = [
         heading(words["results"]),
         heading(words["results_accuracy"], 2),
-        paragraph(words.say("accuracy_lead"), *accuracies_said(summary, words)),
-        accuracy_table(summary, words),
+        paragraph(words.say("accuracy_lead"), *accuracies_said(ends, words)),
+        accuracy_table(ends, words),
     ]
     if "accuracy" in figures:
         blocks.append(figure("accuracy", caption=words.say("accuracy_figure"), width=72))
     if summary["comparisons"]:
         lead = paragraph(words.say("changes_lead", **names))
-        blocks += [heading(words["results_changes"], 2), lead, changes_table(summary, words)]
+        blocks += [heading(words["results_changes"], 2), lead, changes_table(ends, words)]
     if summary["tradeoff"]:
         told = words.say("trade_lead_figure" if "tradeoff" in figures else "trade_lead", **names)
-        front = [name for name, standing in summary["pareto"].items() if standing["standing"] == "on the front"]
+        front = [row["variant"] for row in ends["tradeoff"] if row["pareto"] == "on the front"]
         said = [words.say("trade_front", names=", ".join(front))] if front else []
-        blocks += [heading(words["results_trade"], 2), paragraph(told, *said), trade_table(summary, words)]
+        blocks += [heading(words["results_trade"], 2), paragraph(told, *said), trade_table(ends, words)]
     if "tradeoff" in figures:
         blocks.append(figure("tradeoff", caption=words.say("tradeoff_figure", **names), width=78))
     if "training" in figures:
         lead = paragraph(words.say("training_lead"))
         drawn = figure("training", caption=words.say("training_figure"), width=88)
         blocks += [heading(words["results_training"], 2), lead, drawn]
-    parts = part_tables(summary, words)
+    blocks += way_blocks(summary, words, drawn="frontier" in figures)
+    blocks += axis_blocks(summary, words)
+    parts = part_tables(ends, words)
     if parts:
         blocks += [heading(words["results_parts"], 2), paragraph(words.say("parts_lead")), *parts]
     return blocks

@@ -14,6 +14,7 @@ from contrapeso.report.measurement import Sources
 from contrapeso.report.paper_blocks import Block, Cell, heading, paragraph, table
 from contrapeso.report.paper_words import PaperWords, Part
 from contrapeso.report.text import task_name
+from contrapeso.settings import LoraSettings
 from contrapeso.sql.sandbox import Limits
 from contrapeso.stats.paired import RESAMPLES
 
@@ -84,14 +85,23 @@ def _settings_in_use(runs: Sequence[Settings]) -> list[str]:
     """Settings of the runs that move a weight, the learning rate first."""
     packed = any(run.get("packing", "none") != "none" for run in runs)
     idle = _WITHOUT_EFFECT if packed else (*_WITHOUT_EFFECT, *_OF_PACKING)
-    names = [name for name in runs[0] if name not in idle]
+    used = (name for name in runs[0] if name not in LoraSettings.later or any(_is_set(run, name) for run in runs))
+    names = [name for name in used if name not in idle]
     return sorted(names, key=lambda name: name != "learning_rate")
+
+
+def _is_set(run: Settings, name: str) -> bool:
+    return bool(run[name] != LoraSettings.model_fields[name].default)
 
 
 def _value(value: Any, words: PaperWords) -> str:
     if isinstance(value, list | tuple):
         return "/".join(str(part).removesuffix("_proj") for part in value)
-    if isinstance(value, bool | str):
+    if isinstance(value, Mapping):  # replay
+        source = value["data"] if value["data"] != "self" else f"self ({value['prompts']})"
+        share = words.page.number(f"{100 * value['share']:g}")
+        return f"{share}\u00a0% {source.rpartition('/')[2]}"
+    if value is None or isinstance(value, bool | str):
         return words.values.get(str(value), str(value))
     return words.page.number(_scientific(value) if 0 < value < 1e-3 else f"{value:g}")
 

@@ -145,9 +145,22 @@ PORTUGUESE = {
         "pareto_note": "Pareto: se outra variante é ao menos tão boa nas duas tarefas.",
         "tradeoff_figure": "Ganho e perda, com intervalos de 95 % e {baseline} na origem. Para cima é bom, para a "
         "direita é ruim. A linha tracejada é a fronteira de Pareto.",
+        "way_lead": "A {#way} e a {#figure-frontier} mostram o que fica entre {baseline} e o fim de cada execução.",
+        "way_lead_table": "A {#way} mostra o que fica entre {baseline} e o fim de cada execução.",
+        "way_end": "seu fim",
+        "way_caption": "Checkpoints e adaptadores multiplicados: ganho e perda, e a diferença em relação ao fim da "
+        "execução.",
         "results_training": "Treino",
         "training_lead": "A {#figure-training} mostra como as execuções aprenderam.",
         "training_figure": "Perda de treino a cada passo (claro) e em média móvel (forte).",
+        "axis_shuffled": "As perguntas da tarefa geral foram feitas outra vez com as opções em outra ordem.",
+        "axis_full_text": "Também foram feitas por extenso: nenhuma opção é mostrada, e a resposta é aquela cujo texto "
+        "é o mais provável depois da pergunta, por caractere. O que um modelo perdeu por letra e guardou por extenso "
+        "ele não esqueceu.",
+        "axis_choices": "Outras perguntas foram respondidas pela opção mais provável.",
+        "axis_perplexity": "Um texto em que ninguém treinou foi medido pelo quanto se deixa prever: nats por token, "
+        "somados sobre os trechos, e sua exponencial, a perplexidade.",
+        "axis_lm_eval": "Tarefas do lm-evaluation-harness foram feitas e julgadas por ele, no mesmo modelo carregado.",
         "results_parts": "Onde mudou",
         "parts_lead": "As tabelas a seguir decompõem as acurácias. As partes são pequenas, portanto seus intervalos "
         "são "
@@ -300,12 +313,18 @@ PORTUGUESE = {
         "packing": "empacotamento",
         "pack_tokens": "tokens por pacote",
         "databases_per_step": "bancos de dados por passo",
+        "replay": "repetição",
+        "kl_to_base": "KL até a base vezes",
+        "kl_on": "KL em",
         "gradient_checkpointing": "recomputação de ativações",
     },
     "values": {
         "all-linear": "todas as lineares",
         "none": "nenhum",
         "shared_prefix": "prefixo comum",
+        "prompt": "prompts",
+        "replay": "exemplos repetidos",
+        "None": "não",
         "linear": "linear",
         "cosine": "cosseno",
         "constant": "constante",
@@ -324,6 +343,7 @@ PORTUGUESE = {
         "different_prompts": "Base e modelos ajustados com perguntas diferentes.",
         "different_items": "Base e modelos ajustados com itens diferentes.",
         "published_band": "Acurácias fora da faixa em que as medições públicas concordam.",
+        "trained_elsewhere": "Adaptadores treinados fora daqui, não se sabe com que dados.",
     },
     "check_names": {
         "below_chance": "abaixo do acaso",
@@ -337,6 +357,7 @@ PORTUGUESE = {
         "different_prompts": "prompts diferentes",
         "different_items": "itens diferentes",
         "published_band": "faixa publicada",
+        "trained_elsewhere": "treinado fora daqui",
     },
     "statuses": {"ok": "aprovada", "warn": "aviso", "fail": "reprovada"},
 }

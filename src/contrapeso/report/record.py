@@ -7,16 +7,17 @@ no database at hand. Outcomes count only while they fit the keys that the record
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from contrapeso.errors import StoreError
 from contrapeso.models.adapters import ADAPTER_FILES, adapter_identity
-from contrapeso.report.measurement import Measurement, Sources, StudyFacts
+from contrapeso.models.engine import Point
+from contrapeso.report.measurement import Axis, Measurement, Sources, StudyFacts
 from contrapeso.store import Key, StudyFolder, key_file, read_json, read_outcomes, still_valid, write_atomically
-from contrapeso.tasks.base import Item
+from contrapeso.tasks.base import Item, Kind
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,31 @@ class Planned:
     Attributes:
         variant, task, kind, prompt_note: as in `Measurement`.
         key: what its outcomes depend on, apart from the adapter.
-        adapter_key: what the run's adapter depends on; None for the base model.
+        adapter_key: what the adapter depends on; None for the base model.
+        point: which adapter, and how strongly it acts; None for the base model, and for runs filed before it was kept.
+        axis: what the task is when it is neither target nor general; else None.
     """
 
     variant: str
     task: str
-    kind: Literal["generation", "options"]
+    kind: Kind
     prompt_note: str
     key: Key
     adapter_key: Key | None
+    point: Point | None = None
+    axis: Axis | None = None
+
+
+def outcome_key(key: Key, identity: str, point: Point | None) -> Key:
+    """What the outcomes of a measurement are filed under.
+
+    Args:
+        key: what they depend on apart from the adapter.
+        identity: of the adapter, `none` for the base model.
+        point: how strongly the adapter acts.
+    """
+    scale = {} if point is None or point.scale == 1 else {"scale": f"{point.scale:g}"}
+    return {**key, "adapter": identity, **scale}
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,10 @@ class Record:
         schemas: group of the target task -> its schema as the prompts show it.
         tolerated: names of audit checks whose failure withholds nothing.
         language: of page and paper.
+        asking: how the target task asks its first counted item: `item`, `question`, `schema`, `text`, `turns`, `chat`,
+            `stop`, `max_new_tokens`; empty in folders filed before it was kept.
+        probes: task -> ids of the items on which checkpoints and scaled adapters are measured, where not on all.
+        trained_on: name of an adapter trained elsewhere -> the base model it names ("" when it names none).
     """
 
     facts: StudyFacts
@@ -59,6 +80,9 @@ class Record:
     schemas: Mapping[str, str]
     tolerated: tuple[str, ...] = ()
     language: str = "en"
+    asking: Mapping[str, Any] = field(default_factory=dict)
+    probes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    trained_on: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_record(folder: StudyFolder, record: Record, items: Mapping[str, Iterable[Item]] | None = None) -> None:
@@ -87,7 +111,7 @@ def read_record(folder: StudyFolder) -> Record:
             **filed
             | {
                 "facts": StudyFacts(**filed["facts"]),
-                "plan": tuple(Planned(**planned) for planned in filed["plan"]),
+                "plan": tuple(map(_planned, filed["plan"])),
                 "leaked": tuple(filed["leaked"]),
                 "tolerated": tuple(filed["tolerated"]),
             }
@@ -103,17 +127,27 @@ def read_sources(folder: StudyFolder, record: Record) -> Sources:
         StoreError: a file is damaged.
     """
     items = {task: _read_items(folder.items(task)) for task in dict.fromkeys(planned.task for planned in record.plan)}
-    found = [_measurement(folder, planned, items[planned.task]) for planned in record.plan]
+    found = [
+        _measurement(folder, planned, items[planned.task], record.probes.get(planned.task, ()))
+        for planned in record.plan
+    ]
     runs = dict.fromkeys(planned.variant for planned in record.plan if planned.adapter_key)
     training = {run: read_json(folder.adapter(run) / "training.json") for run in runs}
+    measured = [measurement for measurement in found if measurement]
     return Sources(
-        measurements=[measurement for measurement in found if measurement],
+        measurements=[measurement for measurement in measured if not measurement.axis],
+        axes=[measurement for measurement in measured if measurement.axis],
         items=items,
         schemas=record.schemas,
         training={run: result["history"] for run, result in training.items() if result},
         provenance=_provenance(read_json(folder.manifest) or {}),
         language=record.language,
     )
+
+
+def _planned(row: Mapping[str, Any]) -> Planned:
+    point, axis = row.get("point"), row.get("axis")
+    return Planned(**{**row, "point": Point(**point) if point else None, "axis": Axis(**axis) if axis else None})
 
 
 def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,20 +158,23 @@ def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return provenance | {"timings_seconds": {step: seconds for step, seconds in timings.items() if step != "report"}}
 
 
-def _measurement(folder: StudyFolder, planned: Planned, items: Mapping[str, Item]) -> Measurement | None:
-    path, adapter = folder.outcomes(planned.variant, planned.task), folder.adapter(planned.variant)
-    identity = "none"
+def _measurement(
+    folder: StudyFolder, planned: Planned, items: Mapping[str, Item], probes: Sequence[str]
+) -> Measurement | None:
+    path, identity, point = folder.outcomes(planned.variant, planned.task), "none", planned.point
     if planned.adapter_key is not None:
+        adapter = folder.adapter(point.adapter if point else planned.variant)
         if not (adapter_is_whole(adapter) and still_valid(adapter, planned.adapter_key)):
             return None
         identity = adapter_identity(adapter)
-    if read_json(key_file(path)) != {**planned.key, "adapter": identity}:
+    if read_json(key_file(path)) != outcome_key(planned.key, identity, point):
         return None
     known = {outcome.item: outcome for outcome in read_outcomes(path)}
-    if not items.keys() <= known.keys():
+    asked = probes if point and point.probe else items
+    if not all(item in known and item in items for item in asked):
         return None
-    outcomes = [known[item.id].apart(item.left_out) for item in items.values()]
-    return Measurement(planned.variant, planned.task, planned.kind, outcomes, planned.prompt_note)
+    outcomes = [known[item].apart(items[item].left_out) for item in asked]
+    return Measurement(planned.variant, planned.task, planned.kind, outcomes, planned.prompt_note, point, planned.axis)
 
 
 def adapter_is_whole(adapter: Path) -> bool:
@@ -154,6 +191,6 @@ def _read_items(path: Path) -> dict[str, Item]:
     try:
         # Only "\n" ends a line: questions may hold any other separator.
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-        return {row["id"]: Item(**row | {"choices": tuple(row.get("choices", ()))}) for row in rows}
+        return {row["id"]: Item(**{"gold": ""} | row | {"choices": tuple(row.get("choices", ()))}) for row in rows}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{path} is missing or damaged ({error!r}); run the study again") from error

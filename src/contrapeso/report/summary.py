@@ -11,10 +11,13 @@ from dataclasses import asdict
 from typing import Any
 
 from contrapeso.errors import DataError
+from contrapeso.report.axes import weigh_axes
 from contrapeso.report.entries import CATEGORIES, entry
+from contrapeso.report.forgetting import told_apart
 from contrapeso.report.measurement import Check, Measurement, StudyFacts
 from contrapeso.report.text import verdict_text
 from contrapeso.report.validity import Key, invalid_numbers, validity, warnings
+from contrapeso.report.way import against_ends
 from contrapeso.report.weighing import comparisons, pairs_with_baseline, standings, tradeoffs
 from contrapeso.stats.paired import RESAMPLES
 
@@ -23,6 +26,7 @@ def summarize(
     facts: StudyFacts,
     measurements: Sequence[Measurement],
     *,
+    axes: Sequence[Measurement] = (),
     checks: Sequence[Check] = (),
     tolerated: Collection[str] = (),
     complete: bool = True,
@@ -33,6 +37,7 @@ def summarize(
     Args:
         facts: what the study is about.
         measurements: one per variant and task.
+        axes: one per variant and further axis.
         checks: verdicts of the audit; a `fail` marks the numbers it affects `"valid": false`.
         tolerated: names of checks whose `fail` is shown but marks nothing.
         complete: whether every planned measurement is there.
@@ -44,12 +49,7 @@ def summarize(
     Raises:
         DataError: a variant is measured twice on one task, or a measurement has no item that counts.
     """
-    measured: dict[Key, Measurement] = {}
-    for measurement in measurements:
-        key = (measurement.variant, measurement.task)
-        if key in measured:
-            raise DataError(f"{key[0]!r} is measured twice on {key[1]!r}; pass one measurement for each pair")
-        measured[key] = measurement
+    measured = _by_key(measurements)
     invalid = invalid_numbers(checks, tolerated)
     variants: dict[str, dict[str, Any]] = {}
     for (variant, task), measurement in measured.items():
@@ -79,4 +79,21 @@ def summarize(
             for check in checks
         ],
     }
+    points = {variant: measurement.point for (variant, _), measurement in measured.items() if measurement.point}
+    if any(point.intermediate or point.imported for point in points.values()):
+        summary["points"] = {variant: asdict(point) for variant, point in points.items()}
+        summary["way"] = against_ends(facts, measured, invalid, resamples=resamples)
+    if axes:
+        summary |= weigh_axes(facts, pairs, _by_key(axes), invalid, resamples=resamples)
+        summary |= told_apart(facts, measured, _by_key(axes), invalid, resamples=resamples)
     return summary | {"verdict": verdict_text(summary)}
+
+
+def _by_key(measurements: Sequence[Measurement]) -> dict[Key, Measurement]:
+    measured: dict[Key, Measurement] = {}
+    for measurement in measurements:
+        key = (measurement.variant, measurement.task)
+        if key in measured:
+            raise DataError(f"{key[0]!r} is measured twice on {key[1]!r}; pass one measurement for each pair")
+        measured[key] = measurement
+    return measured

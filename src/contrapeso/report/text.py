@@ -1,4 +1,4 @@
-"""The words of a report: the verdict in sentences, `report.md`, and the table on the console.
+"""The words of a report: the verdict in sentences, rows of tables, and the table on the console.
 
 A summary (see `summary.summarize`) enters, text leaves. Fractions become points and percent here and nowhere else.
 """
@@ -73,13 +73,44 @@ def task_name(task: str) -> str:
     return TASK_NAMES.get(task, task)
 
 
+def on_the_way(summary: Summary, variant: str) -> bool:
+    """Whether a variant is a checkpoint or a scaled adapter: in tables and figures, but with no sentence of its own."""
+    point = summary.get("points", {}).get(variant)
+    return point is not None and (point["step"] is not None or point["scale"] != 1)
+
+
+def ends_of(summary: Summary) -> Summary:
+    """The summary without checkpoints and scaled adapters.
+
+    For what sets numbers of different variants side by side and not against the baseline on the same items: those may
+    be measured on a part of the items, and are too many for a column each.
+    """
+    if "points" not in summary:
+        return summary
+    kept = {name: entries for name, entries in summary["variants"].items() if not on_the_way(summary, name)}
+    rows = {
+        key: [row for row in summary[key] if not on_the_way(summary, row["variant"])]
+        for key in ("comparisons", "tradeoff")
+    }
+    return {**summary, **rows, "variants": kept}
+
+
+def fewer(summary: Summary, variant: str, task: str) -> str:
+    """`n = 200` where a variant answered fewer items than the baseline; else nothing."""
+    entries = summary["variants"]
+    n, base = (entries.get(name, {}).get(task, {}).get("n") for name in (variant, summary["facts"]["baseline"]))
+    return f"n = {n}" if n is not None and base is not None and n < base else ""
+
+
 def verdict_sentences(summary: Summary) -> list[str]:
-    """One sentence for each variant that was weighed, or what there is to say when none was."""
+    """One sentence for each run or imported adapter that was weighed, or what there is to say when none was."""
     target, general = summary["facts"]["target"], summary["facts"]["general"]
     name, other = task_name(target), task_name(general)
     verdicts = {(row["variant"], row["task"]): row for row in summary["comparisons"]}
     sentences = []
     for row in summary["tradeoff"]:
+        if on_the_way(summary, row["variant"]):
+            continue
         if not row["valid"]:
             sentences.append(f"{row['variant']} cannot be weighed; {not_valid(row)}.")
             continue
@@ -159,46 +190,12 @@ COMPARISON_HEAD = (
     "Verdict",
 )
 TRADEOFF_HEAD = ("Variant", "Gain, points", "Loss, points", "Exchange rate", "Pareto front")
-AUDIT_HEAD = ("Check", "Status", "Detail")
-
-
-def to_markdown(summary: Summary) -> str:
-    """The whole report as Markdown (`report.md`)."""
-    lines = [
-        f"# {plain_markdown(summary['study'])}",
-        "",
-        *(f"**{plain_markdown(line)}**\n" for line in verdict_sentences(summary)),
-    ]
-    if not summary["complete"]:
-        lines += ["*The study is not complete: measurements are missing.*", ""]
-    audit: list[Row] = [(row["check"], row["status"], row["detail"]) for row in summary["audit"]]
-    baseline, target, general = (summary["facts"][key] for key in ("baseline", "target", "general"))
-    target, general = task_name(target), task_name(general)
-    sections: list[tuple[str, str, Row, list[Row]]] = [
-        ("Accuracy", INTERVALS_NOTE, ACCURACY_HEAD, accuracy_rows(summary)),
-        (
-            f"Against {baseline}",
-            f"Paired on the same items. Differences in points; intervals by bootstrap. {TESTS_NOTE} *Detectable* is "
-            "the smallest difference that this many items show with 80 % power.",
-            COMPARISON_HEAD,
-            comparison_rows(summary),
-        ),
-        (
-            "Trade-off",
-            f"Loss is on {general}, gain on {target}; the exchange rate is points lost for each point gained.",
-            TRADEOFF_HEAD,
-            tradeoff_rows(summary),
-        ),
-        ("Audit", "What could have made these numbers artefacts.", AUDIT_HEAD, audit),
-    ]
-    for title, note, head, rows in sections:
-        if rows:
-            lines += [f"## {plain_markdown(title)}", "", note, "", *markdown_table(head, rows), ""]
-    return "\n".join(lines)
 
 
 def summary_table(summary: Summary) -> Table:
-    """The console table: each variant's accuracies, changes and exchange rate."""
+    """The console table: accuracies, changes and exchange rate of the baseline, the runs and imported adapters."""
+    between = sum(on_the_way(summary, variant) for variant in summary["variants"])
+    summary = ends_of(summary)
     tasks = list(dict.fromkeys(task for entries in summary["variants"].values() for task in entries))
     changes = {(row["variant"], row["task"]): row for row in summary["comparisons"]}
     rates = {row["variant"]: rate_cell(row) for row in summary["tradeoff"]}
@@ -213,6 +210,8 @@ def summary_table(summary: Summary) -> Table:
         cells = []
         for task in tasks:
             cell = _accuracy(entries[task]) if task in entries else "–"
+            if few := fewer(summary, variant, task):
+                cell += f" {few}"
             if task in entries and entries[task]["valid"] and entries[task]["warnings"]:
                 cell += " *"
                 warnings |= dict.fromkeys(entries[task]["warnings"])
@@ -223,8 +222,11 @@ def summary_table(summary: Summary) -> Table:
                 )
             cells.append(escape(cell))
         table.add_row(escape(variant), *cells, escape(rates.get(variant, "–")))
-    if warnings:
-        table.caption = escape(f"* the audit warns: {', '.join(warnings)}")
+    notes = [f"* the audit warns: {', '.join(warnings)}"] if warnings else []
+    if between:
+        notes.append(f"{between} checkpoints and scaled adapters: report.html and csv/frontier.csv")
+    if notes:
+        table.caption = escape("\n".join(notes))
         table.caption_justify = "left"
     return table
 

@@ -18,6 +18,7 @@ from contrapeso.tasks.base import Outcome
 
 SCHEMES: Mapping[str, Scheme] = {"generation": "cluster", "options": "stratified"}
 Measured = Mapping[Key, Measurement]
+LEAST_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ def pairs_with_baseline(facts: StudyFacts, measured: Measured, *, resamples: int
         base = measured.get((facts.baseline, task))
         if base is None or variant == facts.baseline:
             continue
-        both = _shared(base, measurement)
+        both = shared(base, measurement)
         pairs.append(
             Pair(
                 measurement,
-                _compared(facts, measurement, both, resamples),
+                compared(facts, measurement, both, resamples),
                 same_prompts=all(old.prompt_sha == new.prompt_sha for old, new in both),
                 unpaired=len(base.counted) + len(measurement.counted) - 2 * len(both),
             )
@@ -68,12 +69,21 @@ def pairs_with_baseline(facts: StudyFacts, measured: Measured, *, resamples: int
 def comparisons(facts: StudyFacts, pairs: Sequence[Pair], invalid: Mapping[Key, str]) -> list[dict[str, Any]]:
     """Rows of the key `comparisons`."""
     adjusted: dict[Key, float] = {}
-    # A family is the runs on one task; baselines that are merely prompted otherwise are not runs.
-    for family in {(pair.measurement.task, bool(pair.measurement.prompt_note)) for pair in pairs}:
-        members = [pair for pair in pairs if (pair.measurement.task, bool(pair.measurement.prompt_note)) == family]
+    for family in {_family(pair.measurement) for pair in pairs}:
+        members = [pair for pair in pairs if _family(pair.measurement) == family]
         p_values = holm([pair.comparison.p_verdict for pair in members])
         adjusted |= {pair.key: p for pair, p in zip(members, p_values, strict=True)}
     return [_comparison(facts, pair, adjusted[pair.key], invalid) for pair in pairs]
+
+
+def _family(measurement: Measurement) -> tuple[str, bool, bool]:
+    """What p-values are adjusted together: the runs on one task.
+
+    Baselines that are merely prompted otherwise are not runs, and neither are checkpoints and scaled adapters: looking
+    at the way to a run makes nothing less certain about the run.
+    """
+    point = measurement.point
+    return measurement.task, bool(measurement.prompt_note), point is not None and point.intermediate
 
 
 def tradeoffs(facts: StudyFacts, pairs: Sequence[Pair], invalid: Mapping[Key, str]) -> list[dict[str, Any]]:
@@ -96,7 +106,11 @@ def tradeoffs(facts: StudyFacts, pairs: Sequence[Pair], invalid: Mapping[Key, st
 def standings(
     facts: StudyFacts, measured: Measured, invalid: Mapping[Key, str], *, resamples: int
 ) -> dict[str, dict[str, Any]]:
-    """The key `pareto`: where each variant stands among all that are validly measured on both tasks."""
+    """The key `pareto`: where each variant stands among all that are validly measured on both tasks.
+
+    Every two are compared, so more than a handful of variants get fewer resamples each, a thousand at least: shares of
+    draws are held against 5 and 95 %.
+    """
     tasks = (facts.target, facts.general)
     variants = [
         name
@@ -105,9 +119,11 @@ def standings(
         and not any(measured[name, task].prompt_note for task in tasks)
     ]
     found = {}
-    for first, second in combinations(variants, 2):
+    pairs = list(combinations(variants, 2))
+    resamples = min(resamples, max(LEAST_RESAMPLES, 10 * resamples // max(1, len(pairs))))
+    for first, second in pairs:
         both = [(measured[first, task], measured[second, task]) for task in tasks]
-        target, general = (_compared(facts, b, _shared(a, b), resamples) for a, b in both)
+        target, general = (compared(facts, b, shared(a, b), resamples) for a, b in both)
         found[first, second] = target, general
     return {
         name: {"standing": standing.words, "on_front": standing.on_front, "dominated": dict(standing.dominated)}
@@ -115,8 +131,12 @@ def standings(
     }
 
 
-def _shared(a: Measurement, b: Measurement) -> list[tuple[Outcome, Outcome]]:
-    """Outcomes of both on the items both answered."""
+def shared(a: Measurement, b: Measurement) -> list[tuple[Outcome, Outcome]]:
+    """Outcomes of both on the items both answered.
+
+    Raises:
+        DataError: there is none.
+    """
     reference = {outcome.item: outcome for outcome in a.counted}
     both = [(reference[outcome.item], outcome) for outcome in b.counted if outcome.item in reference]
     if not both:
@@ -124,9 +144,10 @@ def _shared(a: Measurement, b: Measurement) -> list[tuple[Outcome, Outcome]]:
     return both
 
 
-def _compared(
+def compared(
     facts: StudyFacts, measurement: Measurement, both: Sequence[tuple[Outcome, Outcome]], resamples: int
 ) -> Comparison:
+    """The second outcome of every pair against the first, as `measurement`'s kind asks."""
     return compare(
         [old.correct for old, _ in both],
         [new.correct for _, new in both],

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from contrapeso.report.figures import charts, to_png, to_svg
+from contrapeso.report.markdown import to_markdown
 from contrapeso.report.measurement import Sources
 from contrapeso.report.page import render_page
 from contrapeso.report.page_words import words_in
 from contrapeso.report.paper import render_paper
-from contrapeso.report.tables import csv_files
-from contrapeso.report.text import to_markdown
+from contrapeso.report.tables import AXES_FILE, csv_files
 from contrapeso.store import write_atomically
 
 
@@ -31,9 +31,14 @@ def write_report(folder: Path, summary: Mapping[str, Any], sources: Sources) -> 
     tables = csv_files(summary, sources)
     for name, text in tables.items():
         write_atomically(folder / "csv" / name, text)
-    for stale in set((folder / "csv").glob("avaliacao_*.csv")) - {folder / "csv" / name for name in tables}:
-        stale.unlink()  # of a run that the study no longer has
-    for name, chart in charts(summary, training=sources.training, words=words_in(sources.language)).items():
+    filed = {*(folder / "csv").glob("avaliacao_*.csv"), folder / "csv" / AXES_FILE}
+    for stale in filed - {folder / "csv" / name for name in tables}:
+        stale.unlink(missing_ok=True)  # of a run or axes that the study no longer has
+    drawn = charts(summary, training=sources.training, words=words_in(sources.language))
+    if "frontier" not in drawn:
+        for kind in ("svg", "png"):
+            (folder / "figures" / f"frontier.{kind}").unlink(missing_ok=True)  # of what is no longer measured
+    for name, chart in drawn.items():
         write_atomically(folder / "figures" / f"{name}.svg", to_svg(chart))
         write_atomically(folder / "figures" / f"{name}.png", to_png(chart))
     write_atomically(folder / "report.md", to_markdown(summary))

@@ -26,7 +26,7 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -98,12 +98,14 @@ class Result:
             `ambiguous_column`, `misuse` (of an aggregate, a function or a compound), `error` (anything else SQLite
             says), `timeout`, `too_large` (query, value, memory or result), `crashed` (the worker died of it, twice).
         detail: the database's message, or ours.
+        names: what SQLite calls the columns, each cut to 200 characters; for people, no verdict depends on them.
     """
 
     columns: int
     rows: tuple[tuple[Any, ...], ...]
     reason: str = "ok"
     detail: str = ""
+    names: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def ok(self) -> bool:
@@ -232,7 +234,7 @@ def _checked(database: Path) -> Path:
     try:
         with path.open("rb") as file:
             head = file.read(len(_SQLITE_HEAD))
-        log = _pending_log(path)
+        log = pending_log(path)
     except OSError as error:
         raise DataError(f"cannot read the database {path}: {error.strerror}; check the data folder") from error
     if head != _SQLITE_HEAD:
@@ -242,12 +244,14 @@ def _checked(database: Path) -> Path:
     return path
 
 
-def _pending_log(path: Path) -> Path | None:
+def pending_log(path: Path) -> Path | None:
     """The log beside a database whose changes are not in it yet, or not taken back."""
     for suffix, head in (("-wal", b""), ("-journal", _JOURNAL_HEAD)):
         log = path.with_name(path.name + suffix)
-        if log.is_file() and log.stat().st_size > 0 and log.read_bytes()[: len(head)] == head:
-            return log
+        if log.is_file() and log.stat().st_size > 0:
+            with log.open("rb") as file:  # a log may be larger than memory
+                if file.read(len(head)) == head:
+                    return log
     return None
 
 
@@ -280,7 +284,7 @@ def _result(reply: dict[str, Any], database: Path) -> Result:
     rows = reply["rows"]
     if reply["binary"]:
         rows = [[_unpacked(cell) if isinstance(cell, dict) else cell for cell in row] for row in rows]
-    return Result(reply["columns"], tuple(map(tuple, rows)))
+    return Result(reply["columns"], tuple(map(tuple, rows)), names=tuple(reply["names"]))
 
 
 def _unpacked(cell: dict[str, str]) -> bytes | BrokenText:

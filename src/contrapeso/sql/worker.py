@@ -72,6 +72,7 @@ REASONS = (
 )
 STEPS_PER_TICK = 1000
 DETAIL_CHARACTERS = 300
+NAME_CHARACTERS = 200
 # One LIKE compares pattern times text at worst: 0.1 s at this length against 130,000 letters, seconds at SQLite's own
 # limit of 50,000. The longest pattern among Spider's gold queries has 21, but a pattern may come from a column too.
 LIKE_PATTERN_BYTES = 1_000
@@ -137,7 +138,8 @@ def step_counter(budget: int) -> Callable[[], int]:
 def fetch(connection: sqlite3.Connection, sql: str, limits: dict[str, Any]) -> Reply:
     """Run one query and collect its rows, giving up as soon as they pass a limit."""
     cursor = connection.execute(sql)
-    width = len(cursor.description or ())
+    names = [column[0][:NAME_CHARACTERS] for column in cursor.description or ()]
+    width = len(names)
     rows: list[list[Any]] = []
     size = 0
     binary = False
@@ -157,7 +159,7 @@ def fetch(connection: sqlite3.Connection, sql: str, limits: dict[str, Any]) -> R
         if len(rows) > limits["rows"] or len(rows) * width > limits["cells"] or size > limits["result_bytes"]:
             detail = f"the result passed the limit of {limits['rows']:,} rows, {limits['cells']:,} cells"
             return {"reason": "too_large", "detail": f"{detail} or {limits['result_bytes']:,} bytes of text"}
-    return {"reason": "ok", "detail": "", "columns": width, "rows": rows, "binary": binary}
+    return {"reason": "ok", "detail": "", "columns": width, "names": names, "rows": rows, "binary": binary}
 
 
 def explain(error: Exception) -> Reply:

@@ -5,6 +5,7 @@ Two paired comparisons of the same variant enter, one per task; a `Tradeoff` lea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,52 @@ class RelativeChange:
     ci: tuple[float, float] | None
 
 
+@dataclass(frozen=True)
+class Price:
+    """What a gain cost, on one task or on the mean of several.
+
+    Attributes:
+        loss, loss_ci, exchange_rate, ci, reason: as in `Tradeoff`.
+    """
+
+    loss: float
+    loss_ci: Ends
+    exchange_rate: float | None
+    ci: Ends | None
+    reason: str
+
+
+def price(target: Comparison, generals: Sequence[Comparison]) -> Price:
+    """Loss and exchange rate, of the unweighted mean where there are several tasks that share no item.
+
+    Each task counts the same, however many questions it has. Resamples of tasks without a common item are independent,
+    so those of their mean are the means of theirs. `weigh` tells the rest.
+
+    Args:
+        target: tuned against base on the task it was tuned for.
+        generals: tuned against base on other tasks, at least one, each from another seed, with as many draws.
+
+    Returns:
+        The price.
+    """
+    loss = _negated(float(np.mean([general.delta for general in generals])))
+    draws = 0.0 - np.mean([general.draws.difference for general in generals], axis=0)
+    uniform = any(general.uniform for general in generals)
+    if uniform or len(generals) == 1:
+        low, high = (float(np.mean([general.ci[end] for general in generals])) for end in (0, 1))
+        loss_ci = _negated_ends((low, high))
+    else:
+        loss_ci = percentile_interval(draws, confidence=CONFIDENCE)
+    if target.ci[0] <= 0:
+        low, high = (100 * end for end in target.ci)
+        what = "is negative" if target.ci[1] < 0 else "cannot be told from zero"
+        reason = f"no exchange rate: the gain {what} (95 % interval {low:+.1f} to {high:+.1f} points)"
+        return Price(loss, loss_ci, None, None, reason)
+    exact = target.uniform or uniform
+    ci = _quotient(loss_ci, target.ci) if exact else _ratio_interval(draws, target.draws.difference)
+    return Price(loss, loss_ci, loss / target.delta, ci, "")
+
+
 def weigh(target: Comparison, general: Comparison) -> Tradeoff:
     """Exchange rate of a variant: general points lost per target point gained.
 
@@ -75,31 +122,20 @@ def weigh(target: Comparison, general: Comparison) -> Tradeoff:
 
     Source: the percentile interval of a ratio of means, Efron and Tibshirani (1993), ch. 10.
     """
-    loss, loss_ci = _negated(general.delta), _negated_ends(general.ci)
-    rate, ci, reason = None, None, ""
-    if target.ci[0] > 0:
-        rate = loss / target.delta
-        if target.uniform or general.uniform:
-            ci = _quotient(loss_ci, target.ci)
-        else:
-            ci = _ratio_interval(0.0 - general.draws.difference, target.draws.difference)
-    else:
-        low, high = (100 * end for end in target.ci)
-        what = "is negative" if target.ci[1] < 0 else "cannot be told from zero"
-        reason = f"no exchange rate: the gain {what} (95 % interval {low:+.1f} to {high:+.1f} points)"
+    paid = price(target, [general])
     on_target, on_general = relative_change(target), relative_change(general)
     return Tradeoff(
         gain=target.delta,
         gain_ci=target.ci,
-        loss=loss,
-        loss_ci=loss_ci,
+        loss=paid.loss,
+        loss_ci=paid.loss_ci,
         relative_gain=on_target.change,
         relative_gain_ci=on_target.ci,
         relative_loss=None if on_general.change is None else _negated(on_general.change),
         relative_loss_ci=None if on_general.ci is None else _negated_ends(on_general.ci),
-        exchange_rate=rate,
-        ci=ci,
-        reason=reason,
+        exchange_rate=paid.exchange_rate,
+        ci=paid.ci,
+        reason=paid.reason,
     )
 
 

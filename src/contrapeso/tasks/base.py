@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from contrapeso.models.engine import Engine, Variant
 
 
+Kind = Literal["generation", "options", "texts", "model"]
+
+
 @dataclass(frozen=True)
 class Item:
     """One question of a task, with its gold answer and its group.
@@ -122,7 +125,26 @@ class TextScores:
     truncated: bool = False
 
 
-Reply = Generation | OptionScores | TextScores
+@dataclass(frozen=True)
+class Judged:
+    """A reply that was judged where it was given, by another harness.
+
+    Attributes:
+        correct: whether it is right.
+        answer: what was answered, in words.
+        metric: the measure that says so.
+        prompt_tokens, prompt_sha, truncated: as in `Generation`.
+    """
+
+    correct: bool
+    answer: str
+    metric: str
+    prompt_tokens: int
+    prompt_sha: str
+    truncated: bool = False
+
+
+Reply = Generation | OptionScores | TextScores | Judged
 
 
 @dataclass(frozen=True)
@@ -225,8 +247,8 @@ _SCALARS = (
 class Task(Protocol):
     """How one benchmark is asked and scored. A new task is one file in `tasks/` and one line in `tasks/__init__.py`.
 
-    `kind` says what the engine is asked for: "generation" (free text, greedy), "options" (letters by log-probability)
-    or "texts" (log-likelihoods of whole texts).
+    `kind` says what the engine is asked for: "generation" (free text, greedy), "options" (letters by log-probability),
+    "texts" (log-likelihoods of whole texts), or "model" (its very model, for another harness).
     """
 
     @property
@@ -234,8 +256,8 @@ class Task(Protocol):
         """Key of the task in files and summaries: `spider`, `mmlu`."""
 
     @property
-    def kind(self) -> Literal["generation", "options"]:
-        """`generation` or `options`."""
+    def kind(self) -> Kind:
+        """`generation`, `options`, `texts` or `model`."""
 
     @property
     def items(self) -> Sequence[Item]:

@@ -34,19 +34,21 @@ class MultipleChoice:
     """A multiple-choice benchmark; meets the `Task` protocol.
 
     Attributes:
-        items: the questions, each with four options.
+        items: the questions, each with as many options as there are letters.
         dev_shots: solved questions of each subject, in the order they are shown.
         shots: how many of them a prompt shows.
         name: key of the task in files.
+        letters: what the options are called.
 
     Raises:
-        DataError: a subject has fewer solved questions than `shots`, or an item does not have four options.
+        DataError: a subject has fewer solved questions than `shots`, or an item another number of options.
     """
 
     items: tuple[Item, ...]
     dev_shots: Mapping[str, Sequence[Item]]
     shots: int = 5
     name: str = "mmlu"
+    letters: tuple[str, ...] = LETTERS
 
     def __post_init__(self) -> None:
         for subject in dict.fromkeys(item.group for item in self.items):
@@ -57,8 +59,8 @@ class MultipleChoice:
                     "lower general.shots"
                 )
         for item in self.items:
-            if len(item.choices) != len(LETTERS):
-                raise DataError(f"item {item.id} has {len(item.choices)} options; {len(LETTERS)} are expected")
+            if len(item.choices) != len(self.letters):
+                raise DataError(f"item {item.id} has {len(item.choices)} options; {len(self.letters)} are expected")
 
     @property
     def kind(self) -> Literal["options"]:
@@ -69,7 +71,7 @@ class MultipleChoice:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of everything a score depends on apart from the model."""
         content = [
-            [self.name, self.shots, LETTERS],
+            [self.name, self.shots, self.letters],
             [[item.id, item.group, item.gold, self.prompt(item).text] for item in self.items],
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -88,7 +90,8 @@ class MultipleChoice:
         self, engine: Engine, variant: Variant, *, skip: frozenset[int]
     ) -> Iterator[tuple[Sequence[int], Sequence[Reply]]]:
         """Put all prompts to the engine; see `Task.ask`."""
-        yield from engine.score_options(variant, [self.prompt(item) for item in self.items], letters=LETTERS, skip=skip)
+        prompts = [self.prompt(item) for item in self.items]
+        yield from engine.score_options(variant, prompts, letters=self.letters, skip=skip)
 
     def score(self, items: Sequence[Item], replies: Sequence[Reply]) -> list[Outcome]:
         """Take the most likely letter; of equally likely ones the first.
@@ -122,7 +125,7 @@ def _outcome(item: Item, reply: Reply) -> Outcome:
             f"item {item.id}: the model's log-probabilities are {values}; the weights or the arithmetic overflow, "
             'try model.dtype = "float32" or "bfloat16"'
         )
-    answer = LETTERS[values.index(max(values))]
+    answer = option_letters(len(values))[values.index(max(values))]
     correct = answer == item.gold
     return Outcome(
         item=item.id,

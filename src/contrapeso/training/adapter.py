@@ -32,7 +32,7 @@ def adapted(base: LoadedModel, settings: LoraSettings, seed: int) -> Iterator[An
         ModelError: `target_modules` name no layer of this model.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig
     from peft.helpers import disable_input_dtype_casting
 
     model = base.model
@@ -48,14 +48,7 @@ def adapted(base: LoadedModel, settings: LoraSettings, seed: int) -> Iterator[An
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        try:
-            adapted = get_peft_model(model, config)
-        except ValueError as error:
-            named = target if isinstance(target, str) else list(target)
-            raise ModelError(
-                f"training.target_modules = {named!r} does not fit this model ({error}); "
-                '"all-linear" takes every linear layer'
-            ) from error
+        adapted = _with_adapter(model, config, target)
         try:
             packed = settings.packing == "shared_prefix"
             if packed:
@@ -86,6 +79,19 @@ def adapted(base: LoadedModel, settings: LoraSettings, seed: int) -> Iterator[An
                 vars(holder).clear()
                 vars(holder).update(values)
             model.requires_grad_(False).train(training)
+
+
+def _with_adapter(model: Any, config: Any, target: str | tuple[str, ...]) -> Any:
+    from peft import get_peft_model
+
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        named = target if isinstance(target, str) else list(target)
+        raise ModelError(
+            f"training.target_modules = {named!r} does not fit this model ({error}); "
+            '"all-linear" takes every linear layer'
+        ) from error
 
 
 def save_adapter(model: Any, folder: Path) -> None:

@@ -14,9 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from contrapeso.distributed import size
 from contrapeso.errors import StudyError
 from contrapeso.models.loading import LoadedModel
 from contrapeso.settings import LoraSettings
+from contrapeso.training.shared_batches import BatchCollator
 from contrapeso.training.shared_prefix import BLOCK, LEAST_SHARED, SharedPrefixCollator
 
 LIBRARIES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
@@ -32,22 +34,22 @@ def training_arguments(base: LoadedModel, settings: LoraSettings, *, seed: int, 
         seed: of dropout.
         checkpoints: where they go.
         name: what trackers call the run.
-
-    Raises:
-        StudyError: an optimizer step cannot be shared evenly among the processes there are.
     """
     from trl.trainer.sft_config import SFTConfig
 
-    packed = settings.packing == "shared_prefix"
+    whole = settings.packing == "shared_prefix" or size() > 1
     step = settings.batch_size * settings.gradient_accumulation
+    if base.device == "cpu" and size() > 1:
+        # accelerate numbers the CPU of every process, and PyTorch reads no checkpoint onto a "cpu:0".
+        os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
     arguments = SFTConfig(
         output_dir=str(checkpoints),
         # The examples come in their order, epochs included: one pass.
         num_train_epochs=1,
         train_sampling_strategy="sequential",
-        # A packed step comes whole, and is as many forward passes as its packs.
-        per_device_train_batch_size=step if packed else settings.batch_size,
-        gradient_accumulation_steps=1 if packed else settings.gradient_accumulation,
+        # A step that is packed or shared comes whole, and is as many forward passes as its collator makes.
+        per_device_train_batch_size=step if whole else settings.batch_size,
+        gradient_accumulation_steps=1 if whole else settings.gradient_accumulation,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.scheduler if settings.scheduler != "constant" else "constant_with_warmup",
         warmup_steps=settings.warmup_share,
@@ -65,6 +67,8 @@ def training_arguments(base: LoadedModel, settings: LoraSettings, *, seed: int, 
         report_to=list(settings.report_to) or "none",
         run_name=name,
         disable_tqdm=True,
+        log_level_replica="passive",  # as quiet as the main process
+        ddp_find_unused_parameters=False,  # every layer of an adapter is used in every pass
         dataloader_pin_memory=base.device == "cuda",
         seed=seed,
         max_length=None,
@@ -73,37 +77,21 @@ def training_arguments(base: LoadedModel, settings: LoraSettings, *, seed: int, 
     )
     # On a machine with several GPUs the trainer would multiply the batch by their number: another study.
     arguments._n_gpu = min(arguments.n_gpu, 1)
-    if not packed:
-        _share_step(arguments, settings)
     return arguments
 
 
-def _share_step(arguments: Any, settings: LoraSettings) -> None:
-    """Give every process an equal part of an optimizer step, so that its examples stay as many as the settings say."""
-    processes = arguments.world_size
-    if settings.gradient_accumulation % processes == 0:
-        arguments.gradient_accumulation_steps = settings.gradient_accumulation // processes
-    elif settings.batch_size % processes == 0:
-        arguments.per_device_train_batch_size = settings.batch_size // processes
-    else:
-        raise StudyError(
-            f"training.gradient_accumulation = {settings.gradient_accumulation} and training.batch_size = "
-            f"{settings.batch_size}, and {processes} processes cannot share either evenly: set one of them to a "
-            'multiple, or training.packing = "shared_prefix"'
-        )
-
-
-def collator(base: LoadedModel, settings: LoraSettings, arguments: Any) -> SharedPrefixCollator | None:
-    """What makes packs of rows, when the run is packed; else None, which is TRL's own."""
+def collator(base: LoadedModel, settings: LoraSettings, arguments: Any) -> SharedPrefixCollator | BatchCollator | None:
+    """What makes packs of a step's rows, or the batches of several processes; else None, which is TRL's own."""
+    rank, processes = arguments.process_index, arguments.world_size
     if settings.packing == "none":
-        return None
+        return BatchCollator(settings.batch_size, rank=rank, processes=processes) if processes > 1 else None
     on_gpu = base.device == "cuda"
     return SharedPrefixCollator(
         settings.pack_tokens,
         multiple=BLOCK if on_gpu else 1,
         least_shared=LEAST_SHARED if on_gpu else 1,
-        rank=arguments.process_index,
-        processes=arguments.world_size,
+        rank=rank,
+        processes=processes,
     )
 
 

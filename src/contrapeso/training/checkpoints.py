@@ -7,14 +7,30 @@ is deleted before training goes on.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from contrapeso.errors import ResourceError
 
 PREFIX = "checkpoint-"
 MARKER = "complete"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An adapter to be kept.
+
+    Attributes:
+        step: the optimizer step after which it is taken.
+        folder: where it goes.
+        key: what it depends on; filed with it.
+    """
+
+    step: int
+    folder: Path
+    key: Mapping[str, str]
 
 
 def mark_complete(checkpoint: Path) -> None:
@@ -40,6 +56,12 @@ def newest_complete(folder: Path) -> Path | None:
             shutil.rmtree(path)
     complete = [path for path in found if path.is_dir()]
     return max(complete, key=lambda path: int(path.name.removeprefix(PREFIX)), default=None)
+
+
+def newest_step(folder: Path) -> int:
+    """The step of the newest complete checkpoint; 0 when there is none."""
+    newest = newest_complete(folder)
+    return int(newest.name.removeprefix(PREFIX)) if newest else 0
 
 
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:

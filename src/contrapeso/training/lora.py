@@ -20,8 +20,9 @@ from contrapeso.models.loading import LoadedModel
 from contrapeso.settings import LoraSettings
 from contrapeso.training.adapter import adapted, save_adapter
 from contrapeso.training.arguments import collator, require_trackers, tracking, training_arguments
-from contrapeso.training.checkpoints import newest_complete, write_folder
+from contrapeso.training.checkpoints import Kept, newest_complete, write_folder
 from contrapeso.training.examples import Row
+from contrapeso.training.kl import mark_kl
 from contrapeso.training.order import example_order, grouped_order
 from contrapeso.training.shared_prefix import require_packable
 
@@ -36,10 +37,14 @@ class RunFolders:
     Attributes:
         adapter: the finished adapter; there whole or not at all.
         checkpoints: what an interrupted run resumes from.
+        kept: adapters to be kept from the middle of the run.
+        only_kept: the finished adapter is there already and stays; training ends with the last of `kept`.
     """
 
     adapter: Path
     checkpoints: Path
+    kept: tuple[Kept, ...] = ()
+    only_kept: bool = False
 
     @property
     def logs(self) -> Path:
@@ -97,7 +102,7 @@ def train_run(
         DataError: there is no example, or one is longer than `max_length` or, when packed, than `pack_tokens`.
         ModelError: `target_modules` name no layer of this model, it cannot be trained on packs, or training diverged.
         ResourceError: memory, disk or device does not allow it.
-        StudyError: a tracker is not installed, or processes cannot share a step evenly.
+        StudyError: a tracker is not installed.
     """
     check_run(base, rows, settings)
     order = _order(rows, settings, seed)
@@ -107,20 +112,20 @@ def train_run(
         arguments = training_arguments(base, settings, seed=seed, checkpoints=folders.checkpoints, name=name)
         with arguments.main_process_first(local=False):  # it deletes what is not complete
             checkpoint = newest_complete(folders.checkpoints)
-        with tracking(settings, folders.logs, afresh=checkpoint is None), _memory_errors():
+        afresh = checkpoint is None and not folders.only_kept
+        with tracking(settings, folders.logs, afresh=afresh), _memory_errors():
             trainer = _trainer(model, base, [rows[index] for index in order], settings, arguments)
             _report(trainer, progress)
+            if folders.kept:
+                from contrapeso.training.kept import KeepAdapters
+
+                trainer.add_callback(KeepAdapters(folders.kept, stop=folders.only_kept))
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         _require_finite(trainer.state.log_history, settings)
-        if trainer.is_world_process_zero():
+        if trainer.is_world_process_zero() and not folders.only_kept:
             write_folder(folders.adapter, lambda folder: save_adapter(model, folder))
         trainer.accelerator.wait_for_everyone()
-    # In float16 a step whose gradients overflow is left out, and its norm is no number: no JSON holds that.
-    history = tuple(
-        {name: value for name, value in entry.items() if math.isfinite(value)}
-        for entry in trainer.state.log_history
-        if "loss" in entry
-    )
+    history = _history(trainer.state.log_history)
     losses = [entry["loss"] for entry in history[-10:]]
     return TrainingResult(
         steps=trainer.state.global_step,
@@ -129,6 +134,13 @@ def train_run(
         resumed_from=int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0,
         final_loss=sum(losses) / len(losses),
         history=history,
+    )
+
+
+def _history(logged: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], ...]:
+    # In float16 a step whose gradients overflow is left out, and its norm is no number: no JSON holds that.
+    return tuple(
+        {name: value for name, value in entry.items() if math.isfinite(value)} for entry in logged if "loss" in entry
     )
 
 
@@ -188,20 +200,27 @@ def _order(rows: Sequence[Row], settings: LoraSettings, seed: int) -> list[int]:
     return grouped_order([row.get("group", -1 - index) for index, row in enumerate(rows)], settings, seed)
 
 
-def _trainer(model: Any, base: LoadedModel, rows: list[Row], settings: LoraSettings, arguments: Any) -> Any:
+def _trainer(model: Any, base: LoadedModel, rows: Sequence[Row], settings: LoraSettings, arguments: Any) -> Any:
     from datasets import Dataset
 
-    from contrapeso.training.trainer import AdapterTrainer, SharedPrefixTrainer
+    from contrapeso.training.trainer import AdapterTrainer, SharedBatchTrainer, SharedPrefixTrainer
 
-    columns = {name: [list(row[name]) for row in rows] for name in ("input_ids", "labels")}
-    kind = AdapterTrainer if settings.packing == "none" else SharedPrefixTrainer
-    return kind(
+    if settings.kl_to_base:
+        rows = mark_kl(rows, settings.kl_on)
+    names = ("input_ids", "labels", *(["kl"] if settings.kl_to_base else []))
+    columns = {name: [list(row[name]) for row in rows] for name in names}
+    ordinary = AdapterTrainer if arguments.world_size == 1 else SharedBatchTrainer
+    kind = ordinary if settings.packing == "none" else SharedPrefixTrainer
+    trainer = kind(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_dict(columns),
         processing_class=base.tokenizer,
         data_collator=collator(base, settings, arguments),
     )
+    if isinstance(trainer, SharedPrefixTrainer):
+        trainer.kl_to_base = settings.kl_to_base
+    return trainer
 
 
 def _report(trainer: Any, progress: Progress | None) -> None:

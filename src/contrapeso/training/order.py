@@ -47,6 +47,17 @@ def example_order(lengths: Sequence[int], settings: LoraSettings, seed: int) -> 
     return ordered
 
 
+def optimizer_steps(examples: int, settings: LoraSettings) -> int:
+    """How many optimizer steps a run takes.
+
+    Args:
+        examples: how many it learns from, replayed ones included.
+        settings: epochs and examples a step.
+    """
+    total = max(1, round(settings.epochs * examples))
+    return -(-total // (settings.batch_size * settings.gradient_accumulation))
+
+
 def grouped_order(groups: Sequence[int], settings: LoraSettings, seed: int) -> list[int]:
     """In which order examples are learnt when those about one database share its schema, over all epochs.
 

@@ -41,6 +41,7 @@ class Pack:
             tokens below one together, so `key <= query < seen_until[key]` is the whole attention mask.
         places: the tokens whose logits are needed, one for each label, and
         targets: the labels, i.e. the tokens that follow there.
+        kl_rows: token whose distribution is held against the base's (`training.kl`) -> rows that it counts for.
         least_shared: a common beginning shorter than this is repeated, not shared.
     """
 
@@ -49,6 +50,7 @@ class Pack:
     seen_until: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     targets: list[int] = field(default_factory=list)
+    kl_rows: dict[int, int] = field(default_factory=dict)
     least_shared: int = 1
     _path: list[int] = field(default_factory=list)
 
@@ -75,6 +77,9 @@ class Pack:
             if depth and label != IGNORED:
                 self.places.append(self._path[depth - 1])
                 self.targets.append(label)
+        for depth, wanted in enumerate(row.get("kl", ())):
+            if wanted:
+                self.kl_rows[self._path[depth]] = self.kl_rows.get(self._path[depth], 0) + 1
 
 
 def pack_rows(rows: Sequence[Row], pack_tokens: int, *, least_shared: int = 1) -> list[Pack]:
@@ -138,14 +143,25 @@ def pack_loss(model: Any, inner: Any, pack: Mapping[str, Tensor]) -> Tensor:
     """
     from torch.nn.functional import cross_entropy
 
+    logits = pack_logits(model, inner, pack, pack["places"])
+    return cross_entropy(logits.float(), pack["targets"], reduction="sum")
+
+
+def pack_logits(model: Any, inner: Any, pack: Mapping[str, Tensor], places: Tensor) -> Tensor:
+    """Logits after some tokens of a pack, shape (places, vocabulary).
+
+    Args:
+        model: what is called: the model, or what wraps it.
+        inner: the transformers model itself, which knows its attention.
+        pack: tensors as `SharedPrefixCollator` makes them, on the model's device.
+        places: of the tokens, in any order.
+    """
     mask = block_mask if inner.config._attn_implementation == "flex_attention" else dense_mask
     inputs = {name: pack[name] for name in ("input_ids", "position_ids")}
     if accepts(inner, "logits_to_keep"):
-        inputs["logits_to_keep"] = pack["places"]
-    logits = model(**inputs, attention_mask=mask(pack["seen_until"]), use_cache=False).logits[0]
-    if "logits_to_keep" not in inputs:
-        logits = logits[pack["places"]]
-    return cross_entropy(logits.float(), pack["targets"], reduction="sum")
+        inputs["logits_to_keep"] = places
+    logits: Tensor = model(**inputs, attention_mask=mask(pack["seen_until"]), use_cache=False).logits[0]
+    return logits if "logits_to_keep" in inputs else logits[places]
 
 
 @dataclass(frozen=True)
@@ -175,25 +191,37 @@ class SharedPrefixCollator:
         Returns:
             `packs`: tensors of each pack, `input_ids` and `position_ids` of shape (1, tokens), `seen_until` (tokens,),
             `places` and `targets` (labels,). `labels_in_step`: how many labels the step has in all processes, the
-            number its loss is the mean over.
+            number its loss is the mean over. Of rows with `kl` also `kl_places` and `kl_rows` (tokens,) and, in every
+            pack, `kl_in_step`, the number of tokens the divergence is the mean over.
+            `nothing`: a pack without a label, for a process that only has to keep step with the others.
         """
         start, end = (len(rows) * process // self.processes for process in (self.rank, self.rank + 1))
         packs = pack_rows(rows[start:end], self.pack_tokens, least_shared=self.least_shared)
         labels = sum(label != IGNORED for row in rows for label in row["labels"][1:])
+        compared = sum(sum(row.get("kl", ())) for row in rows)
         # A process left without a row computes a token without a label: the others wait for its gradient, zero.
-        return {"packs": [self._tensors(pack) for pack in packs or [Pack()]], "labels_in_step": labels}
+        nothing = self._tensors(Pack(), compared)
+        tensors = [self._tensors(pack, compared) for pack in packs] or [nothing]
+        return {"packs": tensors, "nothing": nothing, "labels_in_step": labels}
 
-    def _tensors(self, pack: Pack) -> dict[str, Tensor]:
+    def _tensors(self, pack: Pack, compared: int = 0) -> dict[str, Tensor]:
         import torch
 
         size = len(pack.input_ids)
         filling = range(size, max(1, -(-size // self.multiple)) * self.multiple)
-        return {
+        tensors = {
             "input_ids": torch.tensor([pack.input_ids + [0] * len(filling)]),
             "position_ids": torch.tensor([pack.positions + [0] * len(filling)]),
             "seen_until": torch.tensor(pack.seen_until + [place + 1 for place in filling]),
             "places": torch.tensor(pack.places, dtype=torch.long),
             "targets": torch.tensor(pack.targets, dtype=torch.long),
+        }
+        if not compared:
+            return tensors
+        return tensors | {
+            "kl_places": torch.tensor(list(pack.kl_rows), dtype=torch.long),
+            "kl_rows": torch.tensor(list(pack.kl_rows.values()), dtype=torch.float32),
+            "kl_in_step": torch.tensor(compared),
         }
 
 

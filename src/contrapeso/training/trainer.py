@@ -5,23 +5,46 @@ Importing this module takes seconds (TRL); `lora.train_run` does so when trainin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl.trainer.sft_trainer import SFTTrainer
 
+from contrapeso.distributed import greatest
 from contrapeso.models.decoding import accepts
+from contrapeso.models.fsdp import is_divided
 from contrapeso.training.checkpoints import PREFIX, mark_complete, whole_or_nothing
 from contrapeso.training.examples import IGNORED
+from contrapeso.training.kl import penalised_loss
 from contrapeso.training.shared_prefix import pack_loss
 
 Progress = Callable[[int, int, float], None]
+
+
+def completion_loss(model: Any, inner: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    """Negative log-likelihood of all labels of a batch, summed, in nats.
+
+    Args:
+        model: what is called: the model, or what wraps it.
+        inner: the transformers model itself.
+        batch: `input_ids`, `labels` and what else the model takes.
+    """
+    labels = batch["labels"][:, 1:]
+    columns = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
+    inputs: dict[str, Any] = {name: value for name, value in batch.items() if name != "labels"}
+    if accepts(inner, "logits_to_keep"):
+        inputs["logits_to_keep"] = columns
+    logits = model(**inputs, use_cache=False).logits.float()
+    if "logits_to_keep" not in inputs:
+        logits = logits[:, columns]
+    return cross_entropy(logits.flatten(0, 1), labels[:, columns].flatten(), ignore_index=IGNORED, reduction="sum")
 
 
 class AdapterTrainer(SFTTrainer):
@@ -43,15 +66,8 @@ class AdapterTrainer(SFTTrainer):
             return super().compute_loss(  # type: ignore[no-untyped-call]
                 model, inputs, return_outputs, num_items_in_batch
             )
-        labels = inputs["labels"][:, 1:]
-        columns = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
-        rest = {name: value for name, value in inputs.items() if name != "labels"}
-        logits = model(**rest, use_cache=False, logits_to_keep=columns).logits.float()
-        wanted = labels[:, columns].flatten()
-        total = cross_entropy(logits.flatten(0, 1), wanted, ignore_index=IGNORED, reduction="sum")
-        # Times the number of processes, whose gradients are averaged.
-        total = total * self.accelerator.num_processes
-        return total / (num_items_in_batch if num_items_in_batch is not None else (wanted != IGNORED).sum())
+        count = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"][:, 1:] != IGNORED).sum()
+        return completion_loss(model, inner, inputs) / count
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         # The adapter alone. The embedding is never trained here, and finding that out would ask the hub.
@@ -66,8 +82,28 @@ class AdapterTrainer(SFTTrainer):
                 mark_complete(checkpoint)
 
 
-class SharedPrefixTrainer(AdapterTrainer):
-    """Learns from the packs of `SharedPrefixCollator`, as many to an optimizer step as its examples fill."""
+class WholeStepTrainer(AdapterTrainer):
+    """Gets an optimizer step whole and computes it in parts, as many as its collator makes.
+
+    So a step holds the same examples however many processes share it, and its loss is the mean over the labels of all.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What is not learnt is the same in all processes, or divided among them: it takes no part in their exchange.
+        model: Any = self.model
+        frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+        frozen += [name for name, _ in model.named_buffers()]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(  # type: ignore[no-untyped-call]
+            model, frozen
+        )
+        if is_divided(model.get_base_model()):
+            vars(self.accelerator)["prepare_model"] = self._distributed
+
+    def _distributed(self, model: Any, **options: Any) -> Any:
+        """The adapter on a divided base, for several processes: accelerate refuses to wrap it, whatever is left out."""
+        prepared = type(self.accelerator).prepare_model(self.accelerator, model, **options, evaluation_mode=True)
+        return DistributedDataParallel(prepared)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Every process gets all rows of a step, and its collator takes this process's share."""
@@ -78,31 +114,60 @@ class SharedPrefixTrainer(AdapterTrainer):
         )
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Forward and backward pass of every pack of a step; processes exchange gradients once, after the last.
+        """Forward and backward pass of every part of a step; processes exchange gradients once, after the last.
 
         Returns:
             The mean loss over the labels of the step; averaged over processes, as the trainer does, when there are
             several.
         """
-        *others, last = inputs["packs"]
+        parts = inputs["packs"]
+        if is_divided(self.accelerator.unwrap_model(model).get_base_model()):
+            parts = parts + [inputs["nothing"]] * (greatest(len(parts)) - len(parts))
+        *others, last = parts
         loss = torch.zeros((), device=self.args.device)
-        for pack in others:
+        for part in others:
             with self.accelerator.no_sync(model):
                 loss += super().training_step(  # type: ignore[no-untyped-call]
-                    model, pack, inputs["labels_in_step"]
+                    model, part, inputs["labels_in_step"]
                 )
         loss += super().training_step(model, last, inputs["labels_in_step"])  # type: ignore[no-untyped-call]
         return loss
 
+
+class SharedBatchTrainer(WholeStepTrainer):
+    """Learns from the batches of `BatchCollator`: several processes share a step."""
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """A pack's part of the mean negative log-likelihood of a step's labels, in nats.
+        """A batch's part of the mean negative log-likelihood of a step's labels, in nats.
 
         Times the number of processes, whose gradients are averaged.
         """
         inner = self.accelerator.unwrap_model(model).get_base_model()
-        return pack_loss(model, inner, inputs) * self.accelerator.num_processes / num_items_in_batch
+        return completion_loss(model, inner, inputs) * self.accelerator.num_processes / num_items_in_batch
+
+
+class SharedPrefixTrainer(WholeStepTrainer):
+    """Learns from the packs of `SharedPrefixCollator`, as many to an optimizer step as its examples fill."""
+
+    kl_to_base: float = 0.0
+    """What the divergence from the base is multiplied by in the loss; see `training.kl`."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """A pack's part of the mean negative log-likelihood of a step's labels, in nats, and of the penalty.
+
+        Times the number of processes, whose gradients are averaged.
+        """
+        adapted = self.accelerator.unwrap_model(model)
+        if not self.kl_to_base or "kl_in_step" not in inputs:  # no replayed example in this step
+            loss = pack_loss(model, adapted.get_base_model(), inputs) / num_items_in_batch
+        else:
+            nll, divergence = penalised_loss(model, adapted, inputs)
+            loss = nll / num_items_in_batch + self.kl_to_base * divergence / inputs["kl_in_step"]
+        return loss * self.accelerator.num_processes
 
 
 class ReportProgress(TrainerCallback):
