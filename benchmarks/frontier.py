@@ -215,7 +215,8 @@ def draw(rows: Sequence[Row], file: Path) -> None:
         ]
     )
     origin = [{"trained": t, "rate": r, "scale": 0, "gain_mean": 0, "loss_mean": 0} for t in MITIGATIONS for r in RATES]
-    colour = alt.Color("trained:N", title=None, scale=alt.Scale(range=["#444444", "#1b6ca8", "#c4531a", "#4b8b3b"]))
+    inks = alt.Scale(domain=list(MITIGATIONS), range=["#444444", "#1b6ca8", "#c4531a", "#4b8b3b"])
+    colour = alt.Color("trained:N", title=None, scale=inks)
     x = alt.X("loss_mean:Q", title="MMLU lost, points")
     y = alt.Y("gain_mean:Q", title="Spider gained, points")
     base = alt.Chart(data).encode(color=colour)
