@@ -9,7 +9,10 @@ from studies import write_tiny_study
 from test_experiment import Recorder
 
 from contrapeso import load_study, run
+from contrapeso.check import check
 from contrapeso.errors import DataError, StudyError
+from contrapeso.gathering import gather
+from contrapeso.sql import Sandbox
 
 RUN_1, RUN_2 = "Fine-Tuned_Run_1", "Fine-Tuned_Run_2"
 REPLAYED = "runs.0.replay.data=self"
@@ -92,6 +95,55 @@ def test_a_replayed_file_that_is_not_there_stops_the_study_before_a_folder_is_ma
     with pytest.raises(DataError, match=r"nowhere\.txt"):
         run(load_study(file, ["runs.0.replay.data=nowhere.txt"]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_replayed_file_that_changed_on_disk_is_learnt_anew_and_no_other_run_is(tmp_path):
+    file, text = write_tiny_study(tmp_path), tmp_path / "more.txt"
+    text.write_text("The moon circles the earth.\n", encoding="utf-8")
+    study = load_study(file, ["runs.0.replay.data=more.txt", "runs.0.replay.share=0.1"])
+    run(study, tmp_path / "out")
+    text.write_text("The earth circles the sun.\n", encoding="utf-8")
+    recorder = Recorder()
+    run(study, tmp_path / "out", reporter=recorder)
+    said = " ".join(recorder.lines)
+    assert "train Fine-Tuned Run 1" in said and "train Fine-Tuned Run 2" not in said
+
+
+def test_the_length_at_which_replayed_passages_are_cut_counts_where_one_could_be(tmp_path):
+    file, text = write_tiny_study(tmp_path), tmp_path / "more.txt"
+
+    def keys(passage):
+        text.write_text(passage, encoding="utf-8")
+        found = []
+        for length in (1000, 2000):
+            settings = ["runs.0.replay.data=more.txt", f"runs.0.max_length={length}"]
+            study = load_study(file, settings)
+            with Sandbox(workers=1) as sandbox:
+                found.append(gather(study, sandbox).adapter_key(study.runs[0], seed=1))
+        return found
+
+    short, same = keys("The moon circles the earth.")
+    assert short == same
+    cut, whole = keys("The moon circles the earth. " * 60)
+    assert cut != whole
+
+
+def test_prompts_for_the_base_are_refused_where_the_base_is_not_asked(tmp_path):
+    file = write_tiny_study(tmp_path)
+    with pytest.raises(StudyError, match=r"replay\.prompts"):
+        load_study(file, ["runs.0.replay.prompts=more.txt"])
+    asked = ["runs.0.replay.prompts=more.txt", "runs.0.replay.data=self"]
+    assert load_study(file, asked).runs[0].replay.data == "self"
+
+
+def test_check_looks_at_what_is_replayed(tmp_path):
+    file = write_tiny_study(tmp_path)
+    found = check(load_study(file, ["runs.1.replay.data=general"]), tmp_path / "out")
+    details = {finding.subject: finding.detail for finding in found}
+    assert details["replay of Fine-Tuned Run 2"] == "4 examples to draw from"
+    found = check(load_study(file, ["runs.1.replay.data=nowhere.txt"]), tmp_path / "out")
+    (failed,) = (finding for finding in found if finding.subject == "replay")
+    assert failed.status == "fail" and "nowhere.txt" in failed.detail
 
 
 def test_a_misspelt_setting_of_replay_is_refused_with_the_nearest_name(tmp_path):

@@ -61,6 +61,7 @@ def test_a_step_that_a_run_does_not_have_is_refused_with_the_steps_it_has() -> N
         ("evaluate.checkpoints=[0]", "checkpoints"),
         ("evaluate.checkpoints='first'", "checkpoints"),
         ("evaluate.probe_items=0", "probe_items"),
+        ("evaluate.probe_items=9", "means nothing without evaluate.checkpoints or evaluate.scales"),
         ("runs=[]", "at least one run"),
         ('adapters=[{name="fine-tuned_run 1", path="x"}]', "differ"),
         ('adapters=[{name="Fine-Tuned Run 1 @40", path="x"}]', "checkpoint or scaled"),

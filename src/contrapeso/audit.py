@@ -9,9 +9,10 @@ Every check is a pure function of the evidence, listed in `CHECKS`; its name is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
+from contrapeso.bands import PUBLISHED_BANDS
 from contrapeso.errors import StudyError
 from contrapeso.evidence import Evidence
 from contrapeso.report.measurement import Check, Measurement, StudyFacts
@@ -19,36 +20,6 @@ from contrapeso.stats.intervals import accuracy_interval, wilson_interval
 
 WARN_SHARE = 0.05
 FAIL_SHARE = 0.50
-
-WHOLE_SPIDER_TRAIN = 6_500
-"""Training examples from which a run counts as trained on all of Spider (7,000 in the common file)."""
-
-
-@dataclass(frozen=True)
-class Band:
-    """Accuracy where several public measurements agree: 5-shot for the base model, after QLoRA for tuned ones."""
-
-    task: str
-    low: float
-    high: float
-    tuned: bool
-
-    def speaks_of(self, measurement: Measurement, facts: StudyFacts) -> bool:
-        """Whether the band is about such a measurement: of the base or a run, prompted as all are."""
-        point = measurement.point
-        if measurement.prompt_note or (point and (point.intermediate or point.imported)):
-            return False
-        if self.tuned:
-            return measurement.variant != facts.baseline and facts.train_examples >= WHOLE_SPIDER_TRAIN
-        return measurement.variant == facts.baseline
-
-
-PUBLISHED_BANDS: Mapping[str, tuple[Band, ...]] = {
-    "mistralai/Mistral-7B-Instruct-v0.2": (
-        Band("mmlu", 0.58, 0.61, tuned=False),
-        Band("spider", 0.65, 0.75, tuned=True),
-    ),
-}
 
 
 def audit(evidence: Evidence) -> list[Check]:

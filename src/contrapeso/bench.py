@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contrapeso.distributed import size, tell
-from contrapeso.errors import ResourceError
+from contrapeso.distributed import tell
 from contrapeso.evaluate import evaluate
-from contrapeso.manifest import REPORT, hardware, peak_memory, seal, versions
+from contrapeso.logbook import Logbook
+from contrapeso.manifest import REPORT, seal, versions
 from contrapeso.materials import Materials, Step
 from contrapeso.models.adapters import adapter_identity
 from contrapeso.models.engine import Point, Variant
@@ -75,11 +74,7 @@ class Bench:
     ) -> None:
         self.study, self.materials, self.folder, self.reporter = study, materials, folder, reporter
         self.steps, self.tolerated = steps, tuple(tolerated)
-        filed = read_json(folder.manifest) or {}
-        self.timings: dict[str, float] = dict(filed.get("timings_seconds", {}))
-        self.timings.pop("report", None)
-        self.peak_before: dict[str, float] = dict(filed.get("peak_memory", {}))
-        self.started = time.perf_counter()
+        self.log = Logbook(folder.manifest, self._about, reporter)
 
     @cached_property
     def base(self) -> LoadedModel:
@@ -95,7 +90,7 @@ class Bench:
             "device": settings.device,
             "sharding": settings.sharding,
         }
-        with self._timed(f"load {model_name(settings.id)}"):
+        with self.log.timed(f"load {model_name(settings.id)}"):
             tell("load", **options)
             return load_model(**options)
 
@@ -112,11 +107,10 @@ class Bench:
     def _local(self) -> LocalEngine | Sharded:
         from contrapeso.models.sharded import start_local
 
-        evaluate = self.study.evaluate
         return start_local(
             self.base,
-            batch_size_generate=evaluate.generate_batch,
-            batch_size_score=evaluate.score_batch,
+            batch_size_generate=self.study.evaluate.generate_batch,
+            batch_size_score=self.study.evaluate.score_batch,
             say=self.reporter.say,
         )
 
@@ -130,11 +124,10 @@ class Bench:
         vars(self).pop("base", None)
         gc.collect()
         torch.cuda.empty_cache()  # does nothing where CUDA was never used
-        parts, model = self.materials, self.study.model
-        dtype = parts.base_key["dtype"]
-        with self._timed("start vLLM"):
+        commit, dtype, model = self.materials.commit, self.materials.base_key["dtype"], self.study.model
+        with self.log.timed("start vLLM"):
             return ServedEngine(
-                model.id, revision=parts.commit, dtype=dtype, quantization=model.quantization, adapters=adapters
+                model.id, revision=commit, dtype=dtype, quantization=model.quantization, adapters=adapters
             )
 
     def finished(self) -> bool:
@@ -157,6 +150,7 @@ class Bench:
             **{f"adapter {name}": imported.identity for name, imported in parts.imported.items()},
             **{f"task {number} ({task.name})": task.fingerprint for number, task in enumerate(tasks)},
             **{f"axis {task.name}": task.fingerprint for task, _ in parts.axes},
+            **{f"replay of {run.name}": key for run in self.study.runs for key in parts.replay_key(run).values()},
             "examples": parts.examples_hash,
             "tolerated audit checks": ", ".join(self.tolerated),
             "contrapeso": versions()["contrapeso"],
@@ -164,8 +158,7 @@ class Bench:
 
     def filed_summary(self) -> dict[str, Any]:
         """The summary as it lies in the folder."""
-        summary: dict[str, Any] = read_json(self.folder.summary)
-        return summary
+        return dict(read_json(self.folder.summary))
 
     def begin(self) -> None:
         """File the resolved study and what it brings along; the folder is not complete until `report` says so."""
@@ -178,7 +171,7 @@ class Bench:
         record = parts.record(self.study, self.steps, tolerated=self.tolerated)
         tasks: list[Task] = [parts.target, parts.general, *(task for task, _ in parts.axes)]
         write_record(self.folder, record, {task.name: task.items for task in tasks})
-        self._file_manifest()
+        self.log.write()
 
     def measure(self, step: Step) -> None:
         """Outcomes of a variant on a task, from the journal as far as they are known; first of all its adapter."""
@@ -191,10 +184,10 @@ class Bench:
         label = f"measure {step.variant} on {task.name}"
         if journal.changed:
             self.reporter.say(f"{label}: again, because of a change in {', '.join(journal.changed)}")
-            self.timings.pop(label, None)
+            self.log.forget(label)
         if len(journal.outcomes) < len(task.items):
             engine = self.engine
-            with self._timed(label):
+            with self.log.timed(label):
                 evaluate(engine, variant, task, journal=journal, reporter=self.reporter)
 
     def check_training(self) -> None:
@@ -239,13 +232,13 @@ class Bench:
         if passed or not still_valid(checkpoints, key):
             forget(checkpoints)
             write_json(key_file(checkpoints), dict(key))
-            self.timings.pop(label, None)
+            self.log.forget(label)
         from contrapeso.training.lora import RunFolders, train_run
 
         engine = vars(self).get("engine")
         if engine is not None:  # it is the local one: vLLM is started after the last run
             engine.detach()
-        with self._timed(label), steps_bar(self.reporter, f"{run.name}: training") as progress:
+        with self.log.timed(label), steps_bar(self.reporter, f"{run.name}: training") as progress:
             asked: dict[str, Any] = {
                 "rows": [*self._rows, *self._replayed(run)],
                 "settings": run,
@@ -264,7 +257,7 @@ class Bench:
         """Audit, summary and every file that leaves; then the folder is complete."""
         from contrapeso.rebuild import rebuild
 
-        self._file_manifest()  # the page shows it
+        self.log.write()  # the page shows it
         started = time.perf_counter()
         summary = rebuild(self.folder, read_record(self.folder))
         seconds = round(time.perf_counter() - started, 3)
@@ -292,7 +285,7 @@ class Bench:
 
         # vLLM comes after training; the base is here now.
         engine = self._local() if self.materials.engine.engine == "served" else self.engine
-        with self._timed("ask the base what is replayed"):
+        with self.log.timed("ask the base what is replayed"):
             return answered_by(engine, Variant(BASELINE), pool)
 
     @cached_property
@@ -302,39 +295,6 @@ class Bench:
 
         return tokenize_examples(self.base.tokenizer, self.materials.examples)
 
-    @contextmanager
-    def _timed(self, label: str) -> Iterator[None]:
-        """Say and file how long a step took; the time of an interrupted session is filed too, unless it was killed."""
-        started = time.perf_counter()
-        try:
-            yield
-        except BaseException:
-            with suppress(ResourceError):  # on a full disk the step's own message counts
-                self._file_time(label, started)
-            raise
-        self._file_time(label, started)
-        self.reporter.say(f"{label}: {time.perf_counter() - started:.1f} s")
-
-    def _file_time(self, label: str, started: float) -> None:
-        self.timings[label] = round(self.timings.get(label, 0.0) + time.perf_counter() - started, 3)
-        self._file_manifest()
-
-    def _file_manifest(self) -> None:
-        """What the numbers are made with; the folder is not complete until `report` says so."""
-        manifest = {
-            "study": self.study.name,
-            "complete": False,
-            "seed": self.study.seed,
-            "inputs": self.inputs,
-            "versions": versions(),
-            "hardware": hardware() | {"processes": size()},
-            "timings_seconds": self.timings,
-            "session_seconds": round(time.perf_counter() - self.started, 3),
-            "peak_memory": self._peak_memory(),
-        }
-        write_json(self.folder.manifest, manifest)
-
-    def _peak_memory(self) -> dict[str, float]:
-        """The largest of this session and of the ones before."""
-        now = peak_memory()
-        return {name: max(now.get(name, 0.0), self.peak_before.get(name, 0.0)) for name in {**self.peak_before, **now}}
+    def _about(self) -> dict[str, Any]:
+        """What the manifest says of the study itself."""
+        return {"study": self.study.name, "complete": False, "seed": self.study.seed, "inputs": self.inputs}

@@ -20,6 +20,7 @@ from contrapeso.stats.means import degrees_of_freedom
 from contrapeso.stats.power import assumed_design_effect, smallest_detectable_difference
 from contrapeso.study import Study
 from contrapeso.tasks import choose_shots
+from contrapeso.training.replay import replay_pool
 
 TARGET_DISCORDANT, GENERAL_DISCORDANT = 0.30, 0.10
 """Assumed shares of items whose outcome fine-tuning changes; the report gives the shares measured."""
@@ -62,6 +63,7 @@ def check(study: Study, out: Path) -> list[Finding]:
         ("target", lambda: _target(study)),
         ("general", lambda: _general(study)),
         ("axes", lambda: _axes(study)),
+        ("replay", lambda: _replay(study)),
         ("model", lambda: [_model(study)]),
         ("variants", lambda: _variants(study)),
         ("memory", lambda: [_memory(study)]),
@@ -143,6 +145,17 @@ def smallest_effect(subject: str, n: int, discordant_share: float, *, databases:
         return Finding(subject, "warn", f"none {assumption}; evaluate more questions")
     status: Literal["ok", "warn"] = "warn" if smallest > COARSE else "ok"
     return Finding(subject, status, f"{100 * smallest:.1f} points {assumption}")
+
+
+def _replay(study: Study) -> list[Finding]:
+    if not any(run.replay for run in study.runs):
+        return []
+    general = read_general(study.general)
+    return [
+        Finding(f"replay of {run.name}", "ok", f"{len(replay_pool(run.replay, general)):,} examples to draw from")
+        for run in study.runs
+        if run.replay
+    ]
 
 
 def _model(study: Study) -> Finding:

@@ -75,11 +75,11 @@ def leaked_into(evaluated: Mapping[str, Sequence[str]], texts: Sequence[str]) ->
     joined = [f" {' '.join(text)} " for text in words]
     leaked = []
     for item, parts in evaluated.items():
-        wanted = [_words(part) for part in parts]
-        begins = tuple(wanted[0][:RUN])
+        wanted = [words_of for part in parts if (words_of := _words(part))]  # an option may be nothing but a sign
+        begins = tuple(wanted[0][:RUN]) if wanted else ()
         # A question of fewer words begins like longer runs.
         candidates = places.get(begins, set()) if len(begins) == RUN else range(len(texts))
-        if any(all(f" {' '.join(part)} " in joined[number] for part in wanted) for number in candidates):
+        if wanted and any(all(f" {' '.join(part)} " in joined[number] for part in wanted) for number in candidates):
             leaked.append(item)
     return leaked
 

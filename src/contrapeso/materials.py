@@ -26,6 +26,7 @@ from contrapeso.tasks.base import Item, Task
 from contrapeso.tasks.multiple_choice import MultipleChoice
 from contrapeso.tasks.text_to_sql import TextToSQL
 from contrapeso.training.examples import Example
+from contrapeso.training.replay import ANSWER_TOKENS
 
 WITHOUT_EFFECT = frozenset(("checkpoint_steps", "max_length", "report_to"))
 """Run settings that move no weight: how often to save, a guard that refuses, who is told."""
@@ -114,14 +115,18 @@ class Materials:
             "settings": fingerprint(settings),
             "examples": self.examples_hash,
             "seed": str(seed),
-            **self._replay_key(run),
+            **self.replay_key(run),
         }
 
-    def _replay_key(self, run: RunSettings) -> dict[str, str]:
+    def replay_key(self, run: RunSettings) -> dict[str, str]:
+        """Key of what a run replays; empty when it replays nothing."""
         if run.replay is None:
             return {}
         pool = [(e.prompt.text, e.prompt.chat, e.completion) for e in self.replay[run.name]]
-        return {"replay": fingerprint([run.replay.share, run.replay.data == "self", pool])}
+        # A passage that is too long is cut. A token has a byte at least, so shorter ones are whole at any length.
+        longest = max(len(f"{text}{completion}".encode()) for text, _, completion in pool) + ANSWER_TOKENS
+        cut = [run.max_length] if longest > run.max_length else []
+        return {"replay": fingerprint([run.replay.share, run.replay.data == "self", pool, *cut])}
 
     def point_key(self, point: Point, run: RunSettings | None, seed: int) -> dict[str, str]:
         """Key of the adapter of a point: of the run, of one of its checkpoints, or of the adapter trained elsewhere."""

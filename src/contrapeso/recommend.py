@@ -140,12 +140,15 @@ def recommendation_lines(found: Mapping[str, Any]) -> list[str]:
         )
     shares = (f"{row['variant'] or 'none'} {100 * row['share']:.0f} %" for row in held["chosen"])
     lines.append(f"chosen on half of the items: {', '.join(shares)}")
-    return [*lines, "", *(_candidate_line(Weighed(**one), rule["by"], chosen) for one in found["candidates"])]
+    candidates = [Weighed(**one) for one in found["candidates"]]
+    alike = len({(one.n_target, one.n_general) for one in candidates}) == 1
+    return [*lines, "", *(_candidate_line(one, rule["by"], chosen, sizes=not alike) for one in candidates)]
 
 
-def _candidate_line(one: Weighed, by: str, chosen: Weighed | None) -> str:
+def _candidate_line(one: Weighed, by: str, chosen: Weighed | None, *, sizes: bool) -> str:
     mark = "*" if chosen and one.name == chosen.name else "+" if one.allowed else "-"
-    return f"{mark} {one.name}: {points(one.gain)} / {points(-one.loss)}, {_bound(by, one.bound)}"
+    asked = f", on {one.n_target:,} and {one.n_general:,} items" if sizes else ""
+    return f"{mark} {one.name}: {points(one.gain)} / {points(-one.loss)}, {_bound(by, one.bound)}{asked}"
 
 
 def _bound(by: str, bound: float) -> str:

@@ -230,7 +230,9 @@ class LoraSettings(Settings):
     """Trackers that are told loss, learning rate and gradient norm while training; files go below `logs/<run>`."""
 
     @model_validator(mode="after")
-    def _penalty_can_be_computed(self) -> LoraSettings:
+    def _no_contradictions(self) -> LoraSettings:
+        if self.replay and self.replay.data != "self" and self.replay.prompts != "general":
+            raise ValueError('replay.prompts is what the base is asked with data = "self": set that, or leave it out')
         if self.kl_to_base and self.packing == "none":
             raise ValueError('kl_to_base is computed on packs: set training.packing = "shared_prefix"')
         if self.kl_to_base and self.kl_on == "replay" and self.replay is None:
@@ -242,7 +244,7 @@ class RunSettings(LoraSettings):
     """A named run."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
-    """Display name."""
+    """Display name; in a study file `Fine-Tuned Run 1`, `Fine-Tuned Run 2`, ... where none is given."""
 
 
 class AdapterSettings(Settings):

@@ -93,6 +93,9 @@ class Study(Settings):
         scales = [scaled_name("", scale) for scale in self.evaluate.scales]
         if len(set(scales)) < len(scales):
             raise ValueError(f"evaluate.scales names a scale twice: {list(self.evaluate.scales)}")
+        between = self.evaluate.checkpoints not in ("last", ()) or any(scale != 1 for scale in self.evaluate.scales)
+        if self.evaluate.probe_items is not None and not between:
+            raise ValueError("evaluate.probe_items means nothing without evaluate.checkpoints or evaluate.scales")
         return self
 
     @model_validator(mode="after")
@@ -261,6 +264,7 @@ def _fields_at(parts: list[str]) -> list[str]:
         "adapters": AdapterSettings,
         "axes": AxisSettings,
         "evaluate": EvaluateSettings,
+        "report": ReportSettings,
     }
     if not parts:
         return [*Study.model_fields, "training"]

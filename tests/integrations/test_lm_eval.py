@@ -176,6 +176,24 @@ def test_a_part_of_the_documents_is_drawn_by_the_seed(monkeypatch: pytest.Monkey
     assert one.fingerprint != other.fingerprint
 
 
+def test_results_hang_on_the_version_of_the_harness_and_on_what_task_files_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake_library(monkeypatch, FakeTask())
+
+    def filed(source: str) -> str:
+        return harness_task("maths", source, shots=None, limit=None, seed=1).fingerprint
+
+    before = filed("sums")
+    monkeypatch.setattr(sys.modules["lm_eval"], "__version__", "9.9", raising=False)
+    assert filed("sums") != before
+    file = tmp_path / "sums.yaml"
+    file.write_text("filter_list: []\n", encoding="utf-8")
+    unfiltered = filed(str(tmp_path))
+    file.write_text("filter_list: [{name: last}]\n", encoding="utf-8")
+    assert filed(str(tmp_path)) != unfiltered
+
+
 def test_a_task_that_calls_nothing_right_or_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_library(monkeypatch, FakeTask(measures=("bleu", "perplexity")))
     with pytest.raises(DataError, match="measures bleu, perplexity"):

@@ -117,3 +117,12 @@ def test_cuda_without_a_gpu_is_refused(tiny_folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ResourceError, match=r"model\.device"):
         load_model(str(tiny_folder), device="cuda")
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line_whatever_its_client_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("Cannot send a request, as the client has been closed.")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", closed)
+    with pytest.raises(ModelError, match=r"nobody/nothing.*check the name and the connection"):
+        weights_identity("nobody/nothing")

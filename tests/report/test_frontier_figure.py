@@ -54,6 +54,18 @@ def test_lines_join_the_base_with_the_run_in_the_order_of_steps_and_of_scales() 
     assert passed == [(0, 0), *((pytest.approx(100 * t["loss"]), pytest.approx(100 * t["gain"])) for t in through)]
 
 
+def test_the_front_is_drawn_through_those_that_no_other_beats_on_the_same_items() -> None:
+    def corners(summary: dict[str, Any]) -> set[tuple[float, float]]:
+        return {(row["x"], row["y"]) for rows in drawn(summary) for row in rows if set(row) == {"x", "y", "order"}}
+
+    places = {name: (row["x"], row["y"]) for name, row in dots(SUMMARY).items()}
+    on_it = [name for name in places if places[name] in corners(SUMMARY)]
+    assert len(on_it) > 1 and all(SUMMARY["pareto"][name]["on_front"] for name in on_it)
+    beaten = next(name for name in on_it if name != BASE)  # as if another did better on the few items both were asked
+    standings = SUMMARY["pareto"] | {beaten: SUMMARY["pareto"][beaten] | {"on_front": False}}
+    assert places[beaten] not in corners(SUMMARY | {"pareto": standings})
+
+
 def test_the_inside_of_a_dot_says_where_it_stands() -> None:
     filled = {"on the front": 1.0, "uncertain": 0.45}
     for name, row in dots(SUMMARY).items():

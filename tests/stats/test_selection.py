@@ -96,6 +96,31 @@ def test_a_variant_probed_on_few_items_is_weighed_by_those():
     assert found.candidates[1].gain_error > found.candidates[0].gain_error
 
 
+def test_of_many_variants_at_the_edge_of_the_budget_no_more_pass_than_of_one():
+    def passed(variants):
+        found = []
+        for study in range(120):
+            generator = np.random.default_rng(9000 + study)
+            ones = [candidate(str(n), generator, 0.1, 0.05) for n in range(variants)]  # all lose just the budget
+            found.append(recommend(ones, Rule("max_loss", 0.05), seed=study, splits=1).chosen is not None)
+        return np.mean(found)
+
+    assert passed(1) < 0.1
+    assert passed(10) < 0.1  # 0.4 where each is given the whole confidence
+
+
+def test_halves_on_which_the_chosen_was_not_asked_count_in_no_mean():
+    generator = np.random.default_rng(5)
+    one = candidate("a", generator, 0.4, -0.1)
+    here = one.target.groups == 0  # a few probe items, all about one database
+    target = Differences(np.ones(here.sum()), one.target.items[here], one.target.groups[here])
+    other = candidate("b", generator, -0.3, 0.5)  # loses too much, but was asked everything
+    found = recommend([Candidate("a", target, one.general), other], Rule("max_loss", 0.1), seed=0, splits=40)
+    assert found.chosen == "a" and 0.2 < found.held_out.chosen["a"] < 0.8
+    assert found.held_out.gain is None  # the other half never asked it anything
+    assert [(one.n_target, one.n_general) for one in found.candidates] == [(EACH, 600), (240, 600)]
+
+
 def test_the_seed_decides_the_splits():
     ones = [candidate(str(n), np.random.default_rng(n), 0.1, 0.0, spread=0.05) for n in range(3)]
     rule = Rule("max_loss", 0.1)
@@ -111,3 +136,12 @@ def test_a_budget_or_confidence_out_of_range_is_refused(budget, confidence):
 def test_no_variant_at_all_is_a_data_error():
     with pytest.raises(DataError, match="no variant"):
         recommend([], Rule("max_loss", 0.1), seed=0)
+
+
+def test_one_database_has_no_t_distribution_and_says_so_without_an_infinite_number():
+    generator = np.random.default_rng(9)
+    one = Candidate("a", differences(generator, 1, 40, 0.3), differences(generator, 4, 40, 0.0))
+    (weighed,) = recommend([one], Rule("min_gain", 0.01), seed=0, splits=4).candidates
+    assert weighed.gain_degrees is None
+    error = one.target.values.std(ddof=1) / np.sqrt(40)
+    assert weighed.bound == pytest.approx(one.target.values.mean() - 1.6448536 * error)

@@ -45,6 +45,13 @@ def test_an_evaluated_question_in_a_replayed_text_is_found_whatever_its_case_and
     assert leaked_into({"b": ("Who won?",)}, ["they asked who wonders"]) == []
 
 
+def test_an_evaluated_question_with_an_option_that_is_but_a_sign_is_found_all_the_same():
+    item = {"a": ("Which sign is it that adds two numbers?", "+", "the minus")}
+    assert leaked_into(item, ["Which sign is it that adds two numbers? A. + B. the minus"]) == ["a"]
+    assert leaked_into(item, ["Which sign is it that adds two numbers? A. +"]) == []
+    assert leaked_into({"b": ("?", "+")}, ["? +"]) == []  # nothing to look up
+
+
 @pytest.mark.parametrize(
     ("content", "letters"),
     [
@@ -88,6 +95,11 @@ class Parrot:
         for place in reversed(range(len(prompts))):
             word = prompts[place].text.split()[-1]
             yield [place], [Generation("" if place == 1 else f" {word}", True, 1, 1, "0")]
+
+
+def test_a_general_task_without_solved_questions_has_nothing_to_replay():
+    with pytest.raises(DataError, match="nothing to replay"):
+        replay_pool(ReplaySettings(), MultipleChoice((), {}, shots=0))
 
 
 def test_self_replays_what_the_base_itself_says_and_not_the_gold_answer(general):

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contrapeso.data.part import Part
 from contrapeso.data.web import file_name_of, host_of, in_ascii, require_web_address, web_client
-from contrapeso.errors import DataError, ResourceError, StoreError
+from contrapeso.errors import DataError, ResourceError
 from contrapeso.progress import Reporter, Silent
-from contrapeso.store import read_json, write_json
 from contrapeso.version import __version__
 
 LARGEST_BYTES = 8 * 2**30
@@ -104,7 +104,7 @@ def download(
     reporter = reporter or Silent()
     for again in (True, False):
         try:
-            part = _Part(target, address)
+            part = Part(target, address)
             _receive(part, largest_bytes, patience, reporter, trusted=sha256 is not None)
             arrived = sha256_of(part.file)
             if sha256 in (None, arrived):
@@ -125,47 +125,7 @@ def download(
     )
 
 
-class _Part:
-    """What has arrived of a file so far, and a note of what it is part of.
-
-    `pieced` says whether the bytes come from more than one answer.
-    """
-
-    def __init__(self, target: Path, address: str) -> None:
-        self.address = address
-        self.pieced = True
-        self.file = target.with_name(f"{target.name}.part")
-        self.note = target.with_name(f"{target.name}.part.json")
-        try:
-            known = read_json(self.note)
-        except StoreError:  # a damaged note is as good as none
-            known = None
-        self.known: dict[str, Any] = known if isinstance(known, dict) else {}
-        if self.known.get("address") != address:
-            self.discard()
-
-    @property
-    def size(self) -> int:
-        return self.file.stat().st_size if self.file.exists() else 0
-
-    @property
-    def validator(self) -> str | None:
-        """What tells whether the file on the server is still the same: a strong ETag, or the date."""
-        return self.known.get("validator")
-
-    def begin(self, validator: str | None) -> None:
-        self.discard()
-        self.pieced = False
-        self.known = {"address": self.address, "validator": validator}
-        write_json(self.note, self.known)
-
-    def discard(self) -> None:
-        self.file.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
-        self.known = {}
-
-
-def _receive(part: _Part, largest_bytes: int, patience: Patience, reporter: Reporter, *, trusted: bool) -> None:
+def _receive(part: Part, largest_bytes: int, patience: Patience, reporter: Reporter, *, trusted: bool) -> None:
     """Ask until the part is whole."""
     failures, at_start = 0, part.size
     while True:
@@ -186,7 +146,7 @@ def _receive(part: _Part, largest_bytes: int, patience: Patience, reporter: Repo
             time.sleep(wait)
 
 
-def _attempt(part: _Part, largest_bytes: int, timeout_seconds: float, reporter: Reporter, *, trusted: bool) -> None:
+def _attempt(part: Part, largest_bytes: int, timeout_seconds: float, reporter: Reporter, *, trusted: bool) -> None:
     """One request; returns when the part is whole."""
     if not (part.validator or trusted):
         part.discard()  # nothing would tell whether the rest belongs to it
@@ -224,7 +184,7 @@ def _unreached(error: Exception, address: str) -> Exception:
     return _PassingError(f"there is no network ({reason.strerror or reason})", unreachable=True)
 
 
-def _take(response: Any, part: _Part, largest_bytes: int, reporter: Reporter, *, timeout_seconds: float) -> None:
+def _take(response: Any, part: Part, largest_bytes: int, reporter: Reporter, *, timeout_seconds: float) -> None:
     """Write the body of a response to the part."""
     address, size, validator = part.address, part.size, _validator(response.headers)
     total, open_end = response.length, False
@@ -284,7 +244,7 @@ def _chunks(response: Any, timeout_seconds: float) -> Iterator[bytes]:
             since, arrived = time.monotonic(), 0
 
 
-def _refused(error: urllib.error.HTTPError, part: _Part) -> None:
+def _refused(error: urllib.error.HTTPError, part: Part) -> None:
     """What an answer other than a file means."""
     code, address = error.code, part.address
     if code == 416:  # nothing beyond what is here: whole, or another file now

@@ -1,8 +1,8 @@
 """Any task of lm-evaluation-harness as an axis of a study: asked of the study's own model, judged by the harness.
 
 A task's name, or a folder of task files, enters; a `Task` leaves whose items are the harness' documents and whose
-outcomes are right or wrong by the first of `METRICS` that the task measures. The harness writes every prompt once, when
-the study is read, so that base and variants are asked the same whatever part of it was answered before.
+outcomes are right or wrong by the first measure of the task that is one of `METRICS`. The harness writes every prompt
+once, when the study is read, so that base and variants are asked the same whatever part of it was answered before.
 
 Needs the extra `lm-eval`. A named task fetches its data set from the Hugging Face hub; a folder's own files work
 offline. Task files may hold code, which runs when they are read: name only folders you trust.
@@ -58,12 +58,14 @@ class HarnessTask:
         items: one a document.
         asked: what is asked about each item, by id.
         metrics: name of a harness task -> the measure that says who is right.
+        judge: what else decides who is right: the version of the harness, and the content of task files.
     """
 
     name: str
     items: tuple[Item, ...]
     asked: dict[str, Asked] = field(repr=False)
     metrics: dict[str, str]
+    judge: str = ""
 
     @property
     def kind(self) -> Literal["model"]:
@@ -72,9 +74,10 @@ class HarnessTask:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of everything a score depends on apart from the model: every request, gold, measure."""
+        """SHA-256 (hex) of everything a score depends on apart from the model: every request, gold, measure, judge."""
         content = [[item.id, item.gold, _requests(self.asked[item.id])] for item in self.items]
-        return hashlib.sha256(json.dumps([self.name, self.metrics, content], default=str).encode()).hexdigest()
+        everything = [self.name, self.metrics, self.judge, content]
+        return hashlib.sha256(json.dumps(everything, default=str).encode()).hexdigest()
 
     def prompt(self, item: Item) -> Prompt:
         """What stands before the answer, as the harness writes it."""
@@ -136,7 +139,7 @@ def harness_task(name: str, source: str, *, shots: int | None, limit: int | None
     metrics = {task_name: _metric(name, task_name, task) for task_name, task in loaded.items()}
     items, asked = _documents(name, loaded)
     chosen = items if limit is None else probe_items(items, limit, seed)
-    return HarnessTask(name, tuple(chosen), asked, metrics)
+    return HarnessTask(name, tuple(chosen), asked, metrics, _judge(folder))
 
 
 def _prepare(task: Any, shots: int | None, seed: int) -> None:
@@ -148,6 +151,15 @@ def _prepare(task: Any, shots: int | None, seed: int) -> None:
         task.set_config(key="num_fewshot", value=0)
     task.set_fewshot_seed(seed=seed)
     task.build_all_requests()
+
+
+def _judge(folder: Path) -> str:
+    """What no request shows: filters and measures are in task files, or in the harness itself."""
+    import lm_eval
+
+    files = sorted(file for file in folder.rglob("*") if file.suffix in (".yaml", ".py")) if folder.is_dir() else []
+    content = [[str(file.relative_to(folder)), hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
+    return json.dumps([getattr(lm_eval, "__version__", ""), content])
 
 
 def _metric(axis: str, name: str, task: Any) -> str:

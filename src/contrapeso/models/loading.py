@@ -198,7 +198,8 @@ def weights_identity(model_id: str, revision: str | None = None) -> str:
 
     try:
         config = hf_hub_download(model_id, "config.json", revision=revision)
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    # RuntimeError: without a network huggingface_hub 1.16 tries again on a connection pool that it has closed.
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, RuntimeError) as error:
         at = f" at revision {revision!r}" if revision else ""
         raise ModelError(
             f"model.id {model_id!r}{at} is no local folder and could not be had from the hub ({first_line(error)}): "

@@ -44,7 +44,9 @@ def frontier_chart(
     placed = [stop for stop in stops(summary) if stop.place]
     points = [_record(stop, summary, words) for stop in placed]
     across, up = (extent([row[key] for row in points for key in keys]) for keys in (("x1", "x2"), ("y1", "y2")))
-    edge = front_edge(pareto_front([(row["x"], row["y"]) for row in points]), bottom=up[0], right=across[1])
+    # Estimates on a few items and on all do not compare: the front is of those that no other beats on the same items.
+    front = [row for stop, row in zip(placed, points, strict=True) if stop.on_front] or points
+    edge = front_edge(pareto_front([(row["x"], row["y"]) for row in front]), bottom=up[0], right=across[1])
     legs = [record for way in ways(summary) for record in _leg(way)]
     plot = Plot(WIDTH, HEIGHT, across, up)
     points = labelled(points, [plot.box(*pair) for pair in (*pairwise(edge), *_segments(ways(summary)))], plot)

@@ -287,12 +287,11 @@ def _spread(
 
 def _interval(draws: Floats, difference: Answers) -> tuple[float, float]:
     """Percentile interval, or the exact bound of the module's docstring when all differences are the same."""
+    low, high = percentile_interval(draws, confidence=CONFIDENCE)
     same = int(difference[0])
     if (difference == same).all():
         reach = (1 + abs(same)) * (1 - (SIGNIFICANCE / 2) ** (1 / len(difference)))
         low, high = same - reach, same + reach
-    else:
-        low, high = percentile_interval(draws, confidence=CONFIDENCE)
     return max(-1.0, low), min(1.0, high)
 
 

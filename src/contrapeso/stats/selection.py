@@ -4,14 +4,17 @@ Paired differences of several variants from the base enter, one per item of two 
 
 A variant may be taken when its loss is certainly within the budget (or its gain certainly at least what is asked): the
 one-sided t bound of the paired difference, clustered by database on the target, stratified by subject on the general
-task. Of those that may, the one with the most gain (the least loss) is recommended.
+task. Of those that may, the one with the most gain (the least loss) is recommended. Its confidence is shared out among
+the m variants, 1 - (1 - confidence) / m each (Bonferroni): of ten that all lose exactly the budget, one would otherwise
+pass in four studies of ten.
 
 The best of several looks better than it is. So what the choice is worth is estimated on items it was not made on: the
 databases and the general items are split in halves many times, the choice is made on one half by the same rule, and
 the chosen variant is measured on the other. Reported are the mean over the splits and, as their interval, the medians
 of the ends of every split's (1 - alpha / 2) interval: twice the median of many dependent p-values is a p-value. Half
 the items prove less than all of them, so some halves allow no variant; they say nothing of what a choice is worth and
-are left out of the means, but counted.
+are left out of the means, but counted. Where most halves allow none the estimate is too bad rather than too good: a
+half that looks cheap leaves the dear items to the other, 6.0 to 7.2 points for a true loss of 5 in simulations.
 
 Source: Meinshausen, Meier and Bühlmann (2009), "p-values for high-dimensional regression", JASA 104, for the medians.
 """
@@ -21,7 +24,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, isinf, sqrt
 from typing import Literal
 
 import numpy as np
@@ -76,7 +79,8 @@ class Weighed:
         name: display name.
         gain, loss: fractions, both positive when the expected happens.
         gain_error, loss_error: their standard errors.
-        gain_degrees: degrees of freedom of the gain's error; the loss has a normal one.
+        gain_degrees: degrees of freedom of the gain's error; None where it has a normal one, as the loss has.
+        n_target, n_general: items it is weighed on; fewer for a variant that was only probed.
         bound: the least gain (`min_gain`) or the most loss (`max_loss`) that the confidence leaves open.
         allowed: whether the bound is within the budget.
     """
@@ -86,7 +90,9 @@ class Weighed:
     loss: float
     gain_error: float
     loss_error: float
-    gain_degrees: float
+    gain_degrees: float | None
+    n_target: int
+    n_general: int
     bound: float
     allowed: bool
 
@@ -133,7 +139,7 @@ class Rule:
         by: `max_loss`: the most gain among those that lose at most `budget`; `min_gain`: the least loss among those
             that gain at least it.
         budget: fraction, positive.
-        confidence: of the one-sided bound, and of the intervals.
+        confidence: that what is chosen is within the budget, whichever it is; and of the intervals.
     """
 
     by: By
@@ -162,7 +168,7 @@ def recommend(candidates: Sequence[Candidate], rule: Rule, *, seed: int, splits:
     """
     if not candidates:
         raise DataError("there is no variant to choose from: every one needs a valid measurement on both tasks")
-    weighed = tuple(_weigh(candidate, rule) for candidate in candidates)
+    weighed = tuple(_weigh(candidate, rule, among=len(candidates)) for candidate in candidates)
     best = _best(weighed, rule)
     return Recommendation(best.name if best else None, weighed, _held_out(candidates, rule, seed=seed, splits=splits))
 
@@ -176,15 +182,17 @@ def _held_out(candidates: Sequence[Candidate], rule: Rule, *, seed: int, splits:
         first_target = _half(target_items, target_groups, generator, whole_groups=True)
         first_general = _half(general_items, general_groups, generator, whole_groups=False)
         here = [_part(candidate, first_target, first_general) for candidate in candidates]
-        best = _best([_weigh(candidate, rule) for candidate in here], rule)
+        best = _best([_weigh(candidate, rule, among=len(here)) for candidate in here], rule)
         names[best.name if best else ""] += 1
         if best is None:
             continue
         (chosen,) = (candidate for candidate in candidates if candidate.name == best.name)
-        there = _weigh(_part(chosen, ~first_target, ~first_general), rule)
+        there = _weigh(_part(chosen, ~first_target, ~first_general), rule, among=1)
+        if not there.n_target or not there.n_general:  # nothing is known of it there
+            continue
         wide = 1 - (1 - rule.confidence) / 4
-        gain = there.gain_error * quantile(wide, there.gain_degrees)
-        loss = there.loss_error * quantile(wide, float("inf"))
+        gain = there.gain_error * quantile(wide, inf if there.gain_degrees is None else there.gain_degrees)
+        loss = there.loss_error * quantile(wide, inf)
         ends = (there.gain - gain, there.gain + gain, there.loss - loss, there.loss + loss)
         rows.append((there.gain, there.loss, best.gain - there.gain, *ends))
     shares = {name: count / splits for name, count in names.most_common()}
@@ -209,19 +217,21 @@ def _best(weighed: Sequence[Weighed], rule: Rule) -> Weighed | None:
     return min(allowed, key=lambda candidate: (candidate.loss, -candidate.gain), default=None)
 
 
-def _weigh(candidate: Candidate, rule: Rule) -> Weighed:
-    if not len(candidate.target.values) or not len(candidate.general.values):  # a few probe items, all in one half
-        return Weighed(candidate.name, 0.0, 0.0, 1.0, 1.0, float("inf"), bound=1.0, allowed=False)
+def _weigh(candidate: Candidate, rule: Rule, *, among: int) -> Weighed:
+    level = 1 - (1 - rule.confidence) / among
+    n_target, n_general = len(candidate.target.values), len(candidate.general.values)
+    if not n_target or not n_general:  # a few probe items, all in one half
+        return Weighed(candidate.name, 0.0, 0.0, 1.0, 1.0, None, n_target, n_general, bound=1.0, allowed=False)
     target = _mean(candidate.target, clustered=True)
     general = _mean(candidate.general, clustered=False)
     if rule.by == "max_loss":
         # At the budget at least that share of items has changed: no handful of changes passes for certainty.
-        error = max(general.standard_error, sqrt(rule.budget * (1 - rule.budget) / len(candidate.general.values)))
-        bound = -general.mean + error * quantile(rule.confidence, general.degrees)
+        error = max(general.standard_error, sqrt(rule.budget * (1 - rule.budget) / n_general))
+        bound = -general.mean + error * quantile(level, general.degrees)
         allowed = bound <= rule.budget and target.mean > 0
     else:
-        error = max(target.standard_error, sqrt(rule.budget * (1 - rule.budget) / len(candidate.target.values)))
-        bound = target.mean - error * quantile(rule.confidence, target.degrees)
+        error = max(target.standard_error, sqrt(rule.budget * (1 - rule.budget) / n_target))
+        bound = target.mean - error * quantile(level, target.degrees)
         allowed = bound >= rule.budget
     return Weighed(
         candidate.name,
@@ -229,7 +239,9 @@ def _weigh(candidate: Candidate, rule: Rule) -> Weighed:
         loss=0.0 - general.mean,
         gain_error=target.standard_error,
         loss_error=general.standard_error,
-        gain_degrees=target.degrees,
+        gain_degrees=None if isinf(target.degrees) else target.degrees,
+        n_target=n_target,
+        n_general=n_general,
         bound=bound,
         allowed=allowed,
     )

@@ -36,7 +36,7 @@ def replay_pool(settings: ReplaySettings, general: MultipleChoice) -> tuple[Exam
         general: the general task, whose dev questions are never evaluated.
 
     Raises:
-        DataError: the file is missing, empty or of another kind.
+        DataError: the file is missing or of another kind, or there is nothing to replay.
     """
     alone = settings.data == "self"
     source = settings.prompts if alone else settings.data
@@ -46,6 +46,8 @@ def replay_pool(settings: ReplaySettings, general: MultipleChoice) -> tuple[Exam
         pool = _passages(Path(source), as_prompts=alone)
     else:
         pool = _solved(load_choices(source))
+    if not pool:
+        raise DataError(f"training.replay names {source}, which holds nothing to replay: name a file with examples")
     return tuple(replace(example, completion="") for example in pool) if alone else tuple(pool)
 
 
