@@ -212,7 +212,7 @@ def test_on_a_gpu_the_original_study_runs_with_what_its_memory_asks_for(monkeypa
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: properties)
     monkeypatch.delenv("CONTRAPESO_NOTEBOOK_SET", raising=False)
     namespace: dict = {"os": os}
-    exec(cell_with("STUDY ="), namespace)
+    exec(cell_with('STUDY = "auto"'), namespace)
     study = load_study(namespace["STUDY"], namespace["settings"])
     assert study.name == "mistral-7b-original" and study.model.quantization == "nf4"
     assert study.runs[0].gradient_checkpointing and study.runs[0].optimizer == "paged_adamw_8bit"
