@@ -69,15 +69,7 @@ def summarize(
             for row in tradeoffs(facts, pairs, invalid)
         ],
         "pareto": pareto,
-        "audit": [
-            {
-                "check": check.check,
-                "status": check.status,
-                "detail": check.detail,
-                "affects": [list(key) for key in (*check.affects, *check.warns)],
-            }
-            for check in checks
-        ],
+        "audit": [_audited(check) for check in checks],
     }
     points = {variant: measurement.point for (variant, _), measurement in measured.items() if measurement.point}
     if any(point.intermediate or point.imported for point in points.values()):
@@ -87,6 +79,15 @@ def summarize(
         summary |= weigh_axes(facts, pairs, _by_key(axes), invalid, resamples=resamples)
         summary |= told_apart(facts, measured, _by_key(axes), invalid, resamples=resamples)
     return summary | {"verdict": verdict_text(summary)}
+
+
+def _audited(check: Check) -> dict[str, Any]:
+    return {
+        "check": check.check,
+        "status": check.status,
+        "detail": check.detail,
+        "affects": [list(key) for key in (*check.affects, *check.warns)],
+    }
 
 
 def _by_key(measurements: Sequence[Measurement]) -> dict[Key, Measurement]:

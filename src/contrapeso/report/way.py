@@ -14,8 +14,8 @@ from typing import Any
 from contrapeso.report.measurement import Measurement, StudyFacts
 from contrapeso.report.text import on_the_way
 from contrapeso.report.validity import Key, validity
-from contrapeso.report.weighing import Measured, compared, shared
-from contrapeso.stats.paired import holm, verdict
+from contrapeso.report.weighing import Measured, compared, difference, shared
+from contrapeso.stats.paired import holm
 
 Summary = Mapping[str, Any]
 Ends = tuple[float, float]
@@ -47,24 +47,8 @@ def against_ends(
         adjusted = holm([comparison.p_verdict for comparison in found])
         for member, comparison, p_holm in zip(members, found, adjusted, strict=True):
             valid = validity(invalid, [(origin, task), (member.variant, task)])
-            words = verdict(comparison, p_holm, margin=facts.margin)
-            rows.append(
-                {
-                    "variant": member.variant,
-                    "against": origin,
-                    "task": task,
-                    "n": comparison.n,
-                    "delta": comparison.delta,
-                    "ci": list(comparison.ci),
-                    "lost": comparison.lost,
-                    "gained": comparison.gained,
-                    "p": comparison.p,
-                    "p_verdict": comparison.p_verdict,
-                    "p_holm": p_holm,
-                    "verdict": words if valid["valid"] else f"not valid: {valid['invalid_reason']}",
-                }
-                | valid
-            )
+            names = {"variant": member.variant, "against": origin, "task": task}
+            rows.append(names | difference(facts, comparison, p_holm, valid) | valid)
     return rows
 
 

@@ -159,15 +159,17 @@ def compared(
     )
 
 
-def _comparison(facts: StudyFacts, pair: Pair, p_holm: float, invalid: Mapping[Key, str]) -> dict[str, Any]:
-    comparison, (variant, task) = pair.comparison, pair.key
-    valid = validity(invalid, [(facts.baseline, task), (variant, task)])
+def difference(facts: StudyFacts, comparison: Comparison, p_holm: float, valid: Mapping[str, Any]) -> dict[str, Any]:
+    """What every row about two variants says of them: the difference, how sure it is, and what it may be called.
+
+    Args:
+        facts: names the margin.
+        comparison: of the two.
+        p_holm: its adjusted p-value.
+        valid: from `validity`.
+    """
     words = verdict(comparison, p_holm, margin=facts.margin)
-    harmless = equivalence(comparison, facts.margin)
     return {
-        "variant": variant,
-        "against": facts.baseline,
-        "task": task,
         "n": comparison.n,
         "delta": comparison.delta,
         "ci": list(comparison.ci),
@@ -177,6 +179,18 @@ def _comparison(facts: StudyFacts, pair: Pair, p_holm: float, invalid: Mapping[K
         "p_verdict": comparison.p_verdict,
         "p_holm": p_holm,
         "verdict": words if valid["valid"] else f"not valid: {valid['invalid_reason']}",
+    }
+
+
+def _comparison(facts: StudyFacts, pair: Pair, p_holm: float, invalid: Mapping[Key, str]) -> dict[str, Any]:
+    comparison, (variant, task) = pair.comparison, pair.key
+    valid = validity(invalid, [(facts.baseline, task), (variant, task)])
+    harmless = equivalence(comparison, facts.margin)
+    return {
+        "variant": variant,
+        "against": facts.baseline,
+        "task": task,
+        **difference(facts, comparison, p_holm, valid),
         "equivalence": {"margin": harmless.margin, "p": harmless.p, "ci": list(harmless.ci)},
         "detectable": smallest_detectable_difference(
             comparison.n,
